@@ -1,0 +1,1 @@
+"""What the add-on and the server share, and the models."""

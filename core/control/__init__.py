@@ -1,0 +1,1 @@
+"""From a clip to the control pictures that engines read."""

@@ -1,0 +1,1 @@
+"""The networks and the sampling. torch lives here."""

@@ -1,0 +1,1 @@
+"""One model family a file, behind one interface."""

@@ -1,0 +1,68 @@
+"""What every engine does, and what it tells while it works. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ..pose.clip import PoseClip
+from ..protocol import GenerationSettings
+from .catalog import EngineSpec
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """Denoising step `step` of `steps` (from 1) is done over the whole clip."""
+
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class PreviewReady:
+    """A rough picture, uint8 [H, W, 3] RGB, of how the clip looks after `step`."""
+
+    step: int
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class FrameReady:
+    """Frame `index` (from 0), final, uint8 [H, W, 3] RGB. Frames come in order, each once."""
+
+    index: int
+    image: np.ndarray
+
+
+Progress = StepDone | PreviewReady | FrameReady
+OnProgress = Callable[[Progress], None]
+"""Called after every step and frame, in order. It may raise `Cancelled`, and the engine lets that through at once."""
+
+
+class Engine(Protocol):
+    spec: EngineSpec
+
+    def load(self, device: str) -> None:
+        """Read the weights onto `device` ("cpu", "cuda", "mps"), in the fastest dtype that it has.
+
+        Raises `InvalidWeights`, `OutOfMemory`.
+        """
+
+    def generate(
+        self,
+        clip: PoseClip,
+        references: Sequence[np.ndarray],
+        settings: GenerationSettings,
+        on_progress: OnProgress,
+        checkpoint: Path | None = None,
+    ) -> None:
+        """Draw every frame of `clip`; the frames are told through `on_progress`, not returned.
+
+        `references` are uint8 [H, W, 3] RGB, one a person of the clip, in its order. With `checkpoint`, the latents are
+        kept in that file after each step, and a file found there (of this very job) is gone on from. Same inputs, seed and
+        device: the same bytes. Raises `InvalidRequest`, `OutOfMemory`.
+        """

@@ -1,0 +1,1 @@
+"""Keypoints, clips, cameras and bones. numpy only."""

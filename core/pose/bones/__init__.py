@@ -1,0 +1,1 @@
+"""One rig family a file, data only."""

@@ -1,0 +1,198 @@
+"""What Blender and the server say to each other: requests, jobs, events, as frozen dataclasses and JSON.
+
+    POST   /v1/jobs                     multipart: request.json, clip.npz, reference-<person>.png; header Idempotency-Key
+                                        -> 202 + Job
+    GET    /v1/jobs                     -> {"jobs": [Job, ...]}, newest first
+    GET    /v1/jobs/{id}                -> Job
+    GET    /v1/jobs/{id}/events         -> SSE of Event; `id:` is Event.id; Last-Event-ID replays what came after it
+    GET    /v1/jobs/{id}/frames/{n}     -> PNG; n counts from 0
+    GET    /v1/jobs/{id}/preview        -> PNG, the latest preview picture
+    DELETE /v1/jobs/{id}                -> Job; cancels a live job, deletes an ended one
+    GET    /v1/engines                  -> {"engines": [EngineSpec as JSON, ...]}
+    GET    /v1/health                   -> {"protocol": PROTOCOL, "version": ..., "worker": ..., "device": ...}
+
+Every request carries `Authorization: Bearer <token>`. A refusal's body is `UnderstudyError.to_json()`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import InvalidRequest
+
+PROTOCOL = 1
+
+MAX_REFERENCE_BYTES = 64 * 2**20
+MAX_REFERENCE_PIXELS = 64_000_000
+MAX_FRAMES = 100_000
+
+
+class JobState(enum.StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+class EventKind(enum.StrEnum):
+    """The kinds of event in a job's stream, and the keys of their `data`."""
+
+    QUEUED = "queued"  # position
+    STARTED = "started"  # engine, device, frames
+    STEP = "step"  # step, steps, eta (seconds left for the whole job, or None)
+    PREVIEW = "preview"  # step; the picture is at /preview
+    FRAME = "frame"  # frame (from 0), frames, eta
+    DONE = "done"  # frames, seconds
+    FAILED = "failed"  # error, message, remedy
+    CANCELLED = "cancelled"  # nothing
+
+    @property
+    def ends_stream(self) -> bool:
+        return self in (EventKind.DONE, EventKind.FAILED, EventKind.CANCELLED)
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """Everything that shapes a generation, beside the clip and the references.
+
+    `width` and `height` are pixels of the frames that come out. `guidance` 1 means none. `context_frames` and
+    `context_overlap` are the temporal window's length and overlap, in frames.
+    """
+
+    engine: str = "understudy"
+    width: int = 192
+    height: int = 256
+    steps: int = 10
+    guidance: float = 1.0
+    seed: int = 0
+    prompt: str = ""
+    context_frames: int = 16
+    context_overlap: int = 4
+
+    def __post_init__(self):
+        def require(condition: bool, what: str) -> None:
+            if not condition:
+                raise InvalidRequest(f"Invalid settings: {what}.")
+
+        for name, kind in SETTING_TYPES.items():
+            value = getattr(self, name)
+            if kind is float and type(value) is int:
+                object.__setattr__(self, name, float(value))
+            elif type(value) is not kind:
+                raise InvalidRequest(f"Invalid settings: {name} is {value!r}, not of type {kind.__name__}.")
+        for name in ("width", "height"):
+            size = getattr(self, name)
+            require(16 <= size <= 8192, f"{name} {size} is not between 16 and 8192")
+        require(1 <= self.steps <= 1000, f"steps {self.steps} is not between 1 and 1000")
+        require(math.isfinite(self.guidance) and 0 <= self.guidance <= 100, f"guidance {self.guidance} is not between 0 and 100")
+        require(0 <= self.seed < 2**32, f"seed {self.seed} is not between 0 and 4294967295")
+        require(len(self.prompt) <= 10_000, "the prompt is longer than 10,000 characters")
+        require(1 <= self.context_frames <= 1024, f"context_frames {self.context_frames} is not between 1 and 1024")
+        require(
+            0 <= self.context_overlap < self.context_frames,
+            f"context_overlap {self.context_overlap} is not between 0 and context_frames - 1",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> GenerationSettings:
+        return cls(**_known_fields(cls, data))
+
+
+SETTING_TYPES: dict[str, type] = {
+    "engine": str, "width": int, "height": int, "steps": int, "guidance": float, "seed": int, "prompt": str,
+    "context_frames": int, "context_overlap": int,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """`request.json`: the settings and the take's name. People and frames are in the clip."""
+
+    settings: GenerationSettings
+    name: str = "take"
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not 1 <= len(self.name) <= 200:
+            raise InvalidRequest("The take's name must be 1 to 200 characters long.")
+
+    def to_json(self) -> dict[str, Any]:
+        return {"settings": self.settings.to_json(), "name": self.name}
+
+    @classmethod
+    def from_json(cls, data: Any) -> JobRequest:
+        fields = _known_fields(cls, data)
+        if "settings" not in fields:
+            raise InvalidRequest("The request lacks `settings`.")
+        return cls(settings=GenerationSettings.from_json(fields.pop("settings")), **fields)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job as the server reports it. Times are seconds since the epoch; `error` is `UnderstudyError.to_json()`."""
+
+    id: str
+    state: JobState
+    request: JobRequest
+    frames_total: int
+    frames_done: int = 0
+    created: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    error: dict[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "state": self.state.value, "request": self.request.to_json()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Job:
+        fields = _known_fields(cls, data)
+        return cls(**{**fields, "state": JobState(fields["state"]), "request": JobRequest.from_json(fields["request"])})
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry of a job's stream. `id` counts from 1 without gaps within the job."""
+
+    id: int
+    job: str
+    kind: EventKind
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"id": self.id, "job": self.job, "kind": self.kind.value, "data": self.data}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Event:
+        fields = _known_fields(cls, data)
+        return cls(**{**fields, "kind": EventKind(fields["kind"])})
+
+
+def parse_json(text: str | bytes) -> Any:
+    """JSON from outside: anything malformed, or nested beyond what the parser can follow, is an `InvalidRequest`."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"The request is not valid JSON ({type(error).__name__}).") from error
+
+
+def _known_fields(cls: type, data: Any) -> dict[str, Any]:
+    """The fields of `cls` in `data`; a field that `cls` does not have is refused by name."""
+    if not isinstance(data, dict):
+        raise InvalidRequest(f"{cls.__name__} must be a JSON object.")
+    unknown = set(data) - {entry.name for entry in dataclasses.fields(cls)}
+    if unknown:
+        raise InvalidRequest(f"{cls.__name__} does not know {', '.join(sorted(map(str, unknown)))}.")
+    return dict(data)
