@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Set up, try, test and package Understudy.
+
+    python3 build.py demo       an animated character becomes footage, in a real Blender; results in out/demo
+    python3 build.py test       the tests; further arguments go to pytest
+    python3 build.py package    the extension zip, checked by Blender's own checker; in dist
+    python3 build.py train      train the bundled model; further arguments go to understudy.core.training
+    python3 build.py env        only the environment that all of these make for themselves, in .venv
+
+Needs Python 3.9 or later and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from tooling import environment
+from tooling.environment import ROOT, SetupError
+
+
+def run(command: list[str | Path]) -> int:
+    """Run a command in the repository's root; its exit status."""
+    return subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where the environment is (default: .venv)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("env", help="make the environment alone")
+    demo = commands.add_parser("demo", help="the main job in a real Blender")
+    demo.add_argument("--out", type=Path, default=ROOT / "out" / "demo")
+    demo.add_argument("--blender", type=Path, help="an installed Blender (4.2 or later) instead of the bpy module")
+    demo.add_argument("--frames", type=int, default=48)
+    demo.add_argument("--size", default="192x256", help="WIDTHxHEIGHT of the frames (default: 192x256)")
+    demo.add_argument("--steps", type=int, help="denoising steps (default: the engine's)")
+    demo.add_argument("--seed", type=int, default=1)
+    package = commands.add_parser("package", help="make and check the extension zip")
+    package.add_argument("--out", type=Path, default=ROOT / "dist")
+    commands.add_parser("test", help="run the tests")
+    commands.add_parser("train", help="train the bundled model")
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command not in ("test", "train"):
+        parser.error(f"unrecognised arguments: {' '.join(rest)}")
+
+    try:
+        python = environment.ensure(options.venv.absolute())
+    except SetupError as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        return 1
+    if options.command == "test":
+        return run([python, "-m", "pytest", *rest])
+    if options.command == "train":
+        return run([python, "-m", "understudy.core.training", *rest])
+    if options.command == "package":
+        return run([python, "-m", "tooling.package", "--out", options.out.absolute()])
+    if options.command == "demo":
+        command = [python, "-m", "tooling.demo", "--out", options.out.absolute(), "--frames", str(options.frames)]
+        command += ["--size", options.size, "--seed", str(options.seed)]
+        command += ["--steps", str(options.steps)] if options.steps else []
+        command += ["--blender", options.blender.absolute()] if options.blender else []
+        return run(command)
+    print(f"The environment is ready: {python}")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\nStopped. Run the same command again to go on from here.")
