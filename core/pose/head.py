@@ -1,7 +1,7 @@
 """Nose, eyes and ears from where a head is and where it looks. numpy, broadcasting over leading dimensions.
 
-The head's frame is three orthonormal vectors: `side` points to the character's own left, `up` out of the crown, `forward` out of
-the face. Five points, always in COCO order: nose, right eye, left eye, right ear, left ear.
+The head's frame is three orthonormal vectors: `side` points to the character's own left, `up` out of the crown, `forward`
+out of the face. Five points, always in COCO order: nose, right eye, left eye, right ear, left ear.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def head_visible(to_camera: np.ndarray, side: np.ndarray, up: np.ndarray, forwar
     """Which of the five points a detector would report: bool [..., 5].
 
     `to_camera` [..., 3] is the unit vector from the head to the camera. By yaw: all five from the front; the far ear goes at
-    30 degrees, then the far eye, the nose by 120, the near eye; from behind, two lone ears. The head's tilt (`up`) hides nothing.
+    30 degrees, then the far eye, the nose by 120, the near eye; from behind, two lone ears. Tilt (`up`) hides nothing.
     """
     toward = np.stack([np.sum(to_camera * side, axis=-1), np.sum(to_camera * forward, axis=-1)], axis=-1)  # [..., 2]
     return toward @ _NORMALS.T > _LIMITS

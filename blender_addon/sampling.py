@@ -1,0 +1,371 @@
+"""Armatures and a camera -> `PoseClip`: the only reader of poses.
+
+A long range is sampled in slices, so that the window lives on:
+
+    with Sampling(scene, options) as sampling:
+        while not sampling.advance(0.02):
+            ...  # return to Blender; show sampling.fraction
+        clip = sampling.finish()
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import bpy
+import numpy as np
+
+from ..core.errors import EmptyRange, NoArmature, NoCamera, NotHumanoid, PoseError
+from ..core.pose.clip import PoseClip
+from ..core.pose.detect import Detection, detect, from_mapping
+from ..core.pose.head import head_visible
+from ..core.pose.intrinsics import Lens, camera_intrinsics, window_intrinsics
+from ..core.pose.rig import HEAD_POINTS, Attachment, Posed, attach
+
+_BLENDER_TO_CLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # a camera of Blender's looks along -z with y up
+
+# What says where the crown is: vertices that the head bone moves, near it, and no more than are needed to find the extremes.
+_HEAD_WEIGHT, _HEAD_REACH, _HEAD_VERTICES, _FEW_VERTICES = 0.5, 0.5, 20_000, 8
+
+Rows = tuple[tuple[float, ...], ...]
+
+
+class Person(NamedTuple):
+    """One person of the clip. `mapping` is role -> bone name; None to detect it from the names of the bones."""
+
+    name: str
+    armature: bpy.types.Object
+    mapping: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """A 3D viewport as it stood when sampling was asked for: it may be gone, or turned, before the last frame is sampled."""
+
+    view_matrix: Rows  # world to view space
+    window_matrix: Rows  # view to clip space
+    perspective: bool
+    through_camera: bool
+    width: int
+    height: int
+
+    @classmethod
+    def from_region(cls, region: bpy.types.Region, rv3d: bpy.types.RegionView3D) -> View:
+        return cls(
+            view_matrix=_rows(rv3d.view_matrix),
+            window_matrix=_rows(rv3d.window_matrix),
+            perspective=rv3d.is_perspective,
+            through_camera=rv3d.view_perspective == "CAMERA",
+            width=region.width,
+            height=region.height,
+        )
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """What to sample.
+
+    armatures      the people, in the clip's order
+    frames         scene frame numbers, in the clip's order
+    width, height  of the picture, pixels: the camera is taken as if it rendered this size; a viewport is fitted into it whole
+    source         where to look from; a viewport that looks through the scene's camera follows that camera
+    view           of source VIEWPORT
+    """
+
+    armatures: tuple[Person, ...]
+    frames: tuple[int, ...]
+    width: int
+    height: int
+    source: Literal["CAMERA", "VIEWPORT"] = "CAMERA"
+    view: View | None = None
+
+    @property
+    def uses_camera(self) -> bool:
+        return self.source == "CAMERA" or (self.view is not None and self.view.through_camera)
+
+
+def validate(scene: bpy.types.Scene, options: SampleOptions) -> tuple[Detection, ...]:
+    """The bones of each person, when all is fit to be sampled.
+
+    Raises `NoArmature`, `NotHumanoid`, `NoCamera`, `EmptyRange`, or `PoseError` for an armature whose pose Blender does not
+    evaluate. Changes nothing.
+    """
+    if not options.armatures:
+        raise NoArmature("No armature is chosen.")
+    if not options.frames:
+        raise EmptyRange("The frame range is empty.")
+    view_layer = _view_layer(scene)
+    view_layer.update()
+    detections = []
+    for name, armature, mapping in options.armatures:
+        if armature is None:
+            raise NoArmature(f"{name or 'A person'} has no armature.")
+        if armature.type != "ARMATURE":
+            raise NoArmature(f"{armature.name!r} is of type {armature.type.title()}, not an armature.")
+        if armature.mode == "EDIT":
+            raise PoseError(f"{armature.name!r} is in Edit Mode, where it has no pose.", "Leave Edit Mode and try again.")
+        _evaluated(armature, view_layer.depsgraph)
+        parents = {bone.name: bone.parent.name if bone.parent else None for bone in armature.data.bones}
+        if mapping is None:
+            detections.append(detect(parents, repr(armature.name)))
+        else:
+            detections.append(from_mapping(mapping, parents, repr(armature.name)))
+    if options.uses_camera:
+        _check_camera(scene)
+    elif options.view is None:
+        raise NoCamera("There is no 3D viewport to look through.", "Set Source to the scene camera.")
+    return tuple(detections)
+
+
+def sample(scene: bpy.types.Scene, options: SampleOptions) -> PoseClip:
+    """Sample at once, for background use; raises what `validate` and `Sampling.finish` raise. The scene's frame is restored."""
+    with Sampling(scene, options) as sampling:
+        sampling.advance(float("inf"))
+        return sampling.finish()
+
+
+class Sampling:
+    """Reads poses and cameras frame by frame; moves the scene's frame while at it, and puts it back in `restore()`.
+
+    Raises what `validate` raises.
+    """
+
+    def __init__(self, scene: bpy.types.Scene, options: SampleOptions):
+        detections = validate(scene, options)
+        self._scene, self._options = scene, options
+        self._was = scene.frame_current, scene.frame_subframe, scene.camera
+        self._rigs = [
+            _Rig(scene, *person[:2], detection) for person, detection in zip(options.armatures, detections, strict=True)
+        ]
+        self._views: list[np.ndarray] = []  # world to camera space, one a frame
+        self._intrinsics: list[np.ndarray] = []
+        self._orthographic: list[bool] = []
+
+    def __enter__(self) -> Sampling:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.restore()
+
+    @property
+    def fraction(self) -> float:
+        return len(self._views) / len(self._options.frames)
+
+    def advance(self, seconds: float) -> bool:
+        """Sample at least one frame, and more until `seconds` have passed. True when all are done.
+
+        Raises `PoseError` when an armature can no longer be read.
+        """
+        deadline = time.perf_counter() + seconds
+        frames = self._options.frames
+        try:
+            while len(self._views) < len(frames):
+                self._sample(frames[len(self._views)])
+                if time.perf_counter() >= deadline:
+                    break
+        except ReferenceError as error:
+            # Between two slices the user can delete the armature, or undo, which replaces every object.
+            raise NoArmature("An armature was removed, or an edit undone, while it was sampled.", "Generate again.") from error
+        return len(self._views) == len(frames)
+
+    def restore(self) -> None:
+        """Put the scene back to the frame it was on. Harmless to repeat."""
+        frame, subframe, camera = self._was
+        self._scene.frame_set(frame, subframe=subframe)
+        if self._scene.camera != camera:  # markers bound to cameras switched it
+            self._scene.camera = camera
+
+    def finish(self) -> PoseClip:
+        """The clip of all frames. Raises `NotHumanoid` when no pose was fit to find the head and the feet by."""
+        if self.fraction < 1:
+            raise RuntimeError("finish() before advance() returned True")
+        views, orthographic = np.stack(self._views), np.array(self._orthographic)
+        sampled = [rig.keypoints(views, orthographic) for rig in self._rigs]
+        names = _unique([rig.name for rig in self._rigs])
+        return PoseClip(
+            points_cam=np.stack([points for points, _ in sampled], axis=1).astype(np.float32),
+            visible=np.stack([visible for _, visible in sampled], axis=1),
+            intrinsics=np.stack(self._intrinsics).astype(np.float32),
+            orthographic=orthographic,
+            frames=np.array(self._options.frames, np.int32),
+            fps=self._scene.render.fps / self._scene.render.fps_base,
+            width=self._options.width,
+            height=self._options.height,
+            people=names,
+            source={
+                "file": bpy.data.filepath,
+                "view": self._options.source,
+                "rigs": {name: rig.detection.family for name, rig in zip(names, self._rigs, strict=True)},
+                "confidence": {name: rig.detection.confidence for name, rig in zip(names, self._rigs, strict=True)},
+            },
+        )
+
+    def _sample(self, frame: int) -> None:
+        self._scene.frame_set(frame)
+        depsgraph = _view_layer(self._scene).depsgraph
+        for rig in self._rigs:
+            rig.sample(depsgraph)
+        options, view = self._options, self._options.view
+        if options.uses_camera:
+            camera = _check_camera(self._scene).evaluated_get(depsgraph)
+            # Blender ignores the scale of a camera.
+            world_to_view = np.array(camera.matrix_world.normalized().inverted())
+            render = self._scene.render
+            lens = _lens(camera.data)
+            pixel_aspect = render.pixel_aspect_y / render.pixel_aspect_x
+            self._intrinsics.append(camera_intrinsics(lens, options.width, options.height, pixel_aspect))
+            self._orthographic.append(lens.orthographic)
+        else:
+            world_to_view, window = np.array(view.view_matrix), np.array(view.window_matrix)
+            self._intrinsics.append(
+                window_intrinsics(window, view.perspective, view.width, view.height, options.width, options.height)
+            )
+            self._orthographic.append(not view.perspective)
+        self._views.append(_BLENDER_TO_CLIP @ world_to_view)
+
+
+class _Rig:
+    """One armature: its bones that play a role, and their matrices so far."""
+
+    def __init__(self, scene: bpy.types.Scene, name: str, armature: bpy.types.Object, detection: Detection):
+        self.name, self.detection = name, detection
+        self._armature = armature
+        self._roles = tuple(detection.mapping)
+        bones = [armature.data.bones[bone] for bone in detection.mapping.values()]
+        self._lengths = np.array([bone.length for bone in bones])
+        self._rest = Posed(self._roles, np.array([bone.matrix_local for bone in bones], float), self._lengths)
+        order = {bone.name: number for number, bone in enumerate(armature.pose.bones)}
+        self._rows = [order[bone] for bone in detection.mapping.values()]
+        self._buffer = np.empty(len(order) * 16, np.float32)
+        self._head_vertices = _head_vertices(scene, armature, detection, self._rest)
+        self._matrices: list[np.ndarray] = []  # [B, 4, 4] bone to armature space, one a frame
+        self._worlds: list[np.ndarray] = []  # armature to world space, one a frame
+
+    def sample(self, depsgraph: bpy.types.Depsgraph) -> None:
+        armature = _evaluated(self._armature, depsgraph)
+        armature.pose.bones.foreach_get("matrix", self._buffer)
+        columns = self._buffer.reshape(-1, 4, 4)[self._rows]  # Blender hands matrices out column by column
+        self._matrices.append(columns.transpose(0, 2, 1).astype(float))
+        self._worlds.append(np.array(armature.matrix_world))
+
+    def keypoints(self, views: np.ndarray, orthographic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Camera-space keypoints [T, 134, 3] and whether they are visible [T, 134].
+
+        `views` [T, 4, 4] map world to camera space. Raises `NotHumanoid` if the person stands in no pose.
+        """
+        attachment = self._attach()
+        to_camera = np.einsum("tij,tjk,tbkl->tbil", views, np.stack(self._worlds), np.stack(self._matrices))
+        points = attachment.points(to_camera)
+        visible = np.repeat(attachment.present[None], len(points), axis=0)
+        side, up, forward = np.moveaxis(attachment.head_directions(to_camera), 1, 0)
+        head = points[:, HEAD_POINTS].mean(axis=1)
+        away = np.where(orthographic[:, None], np.array([0.0, 0.0, 1.0]), head)
+        away /= np.maximum(np.linalg.norm(away, axis=-1, keepdims=True), 1e-9)
+        visible[:, HEAD_POINTS] = head_visible(-away, side, up, forward)
+        return points, visible
+
+    def _attach(self) -> Attachment:
+        # Some motion capture files have a rest pose with the legs sideways; then the first frame in which the person stands
+        # has to do.
+        sampled = (Posed(self._roles, matrices, self._lengths) for matrices in self._matrices)
+        calibration = next((pose for pose in (self._rest, *sampled) if pose.stands()), None)
+        if calibration is None:
+            raise NotHumanoid(
+                f"{self._armature.name!r} stands upright neither in its rest pose nor in any frame.",
+                "Check the bone mapping, or include a frame in which the person stands.",
+            )
+        return attach(self._rest, calibration, self._head_vertices)
+
+
+def _head_vertices(scene: bpy.types.Scene, armature: bpy.types.Object, detection: Detection, rest: Posed) -> np.ndarray | None:
+    """Vertices [V, 3] that the head bone moves, armature space, rest pose; of the mesh that follows most of the bones.
+
+    Hair and hats are often meshes of their own, and follow few. None without such a mesh.
+    """
+    head_bone = detection.mapping["head"]
+    reach = _HEAD_REACH * np.linalg.norm(rest.head("head") - rest.middle("thigh"))
+    best, most = None, 0
+    for mesh in scene.objects:
+        if mesh.type != "MESH" or head_bone not in mesh.vertex_groups:
+            continue
+        if not any(modifier.type == "ARMATURE" and modifier.object == armature for modifier in mesh.modifiers):
+            continue
+        follows = sum(bone in mesh.vertex_groups for bone in detection.mapping.values())
+        if follows <= most:
+            continue
+        local = np.empty(len(mesh.data.vertices) * 3, np.float32)
+        mesh.data.vertices.foreach_get("co", local)
+        to_armature = np.array(armature.matrix_world.inverted_safe() @ mesh.matrix_world)
+        vertices = local.reshape(-1, 3) @ to_armature[:3, :3].T + to_armature[:3, 3]
+        near = np.flatnonzero(np.linalg.norm(vertices - rest.head("head"), axis=1) < reach)
+        near = near[:: len(near) // _HEAD_VERTICES + 1]
+        group = mesh.vertex_groups[head_bone].index
+        moved = [number for number in near.tolist() if _weight(mesh.data.vertices[number], group) > _HEAD_WEIGHT]
+        if len(moved) >= _FEW_VERTICES:
+            best, most = vertices[moved], follows
+    return best
+
+
+def _weight(vertex: bpy.types.MeshVertex, group: int) -> float:
+    return next((entry.weight for entry in vertex.groups if entry.group == group), 0.0)
+
+
+def _evaluated(armature: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bpy.types.Object:
+    evaluated = armature.evaluated_get(depsgraph)
+    if not evaluated.is_evaluated:
+        # Hidden by the eye in the outliner is fine; disabled or excluded means that Blender skips its animation.
+        raise PoseError(
+            f"{armature.name!r} is disabled in viewports, or in a collection that is, so Blender does not animate it.",
+            "Enable it in the outliner (the monitor icon, or the collection's checkbox) and hide it with the eye instead.",
+        )
+    return evaluated
+
+
+def _check_camera(scene: bpy.types.Scene) -> bpy.types.Object:
+    camera = scene.camera
+    if camera is None:
+        raise NoCamera(f"The scene {scene.name!r} has no camera.")
+    if camera.type != "CAMERA":
+        raise NoCamera(f"The scene's camera, {camera.name!r}, is of type {camera.type.title()}.")
+    if camera.data.type not in ("PERSP", "ORTHO"):
+        raise NoCamera(
+            f"The camera {camera.name!r} is of type {camera.data.type.title()}, whose picture is not flat.",
+            "Set its lens type to Perspective or Orthographic.",
+        )
+    return camera
+
+
+def _lens(camera: bpy.types.Camera) -> Lens:
+    return Lens(
+        orthographic=camera.type == "ORTHO",
+        lens=camera.lens,
+        ortho_scale=camera.ortho_scale,
+        sensor_fit=camera.sensor_fit,
+        sensor_width=camera.sensor_width,
+        sensor_height=camera.sensor_height,
+        shift_x=camera.shift_x,
+        shift_y=camera.shift_y,
+    )
+
+
+def _view_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
+    return bpy.context.view_layer if bpy.context.scene == scene else scene.view_layers[0]
+
+
+def _rows(matrix) -> Rows:
+    return tuple(tuple(row) for row in matrix)
+
+
+def _unique(names: list[str]) -> tuple[str, ...]:
+    """The names, those that came before numbered: "Ann", "Ann 2"."""
+    unique: list[str] = []
+    for name in names:
+        number, candidate = 1, name
+        while candidate in unique:
+            number += 1
+            candidate = f"{name} {number}"
+        unique.append(candidate)
+    return tuple(unique)

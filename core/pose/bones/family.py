@@ -1,0 +1,57 @@
+"""What a rig family calls its bones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from .roles import SIDED_PARTS, SIDES, Role, sided
+
+Names = str | tuple[str, ...]
+"""One name, or several of which the first that exists is meant."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family's names for the roles. In `sided_names`, `{side}` stands for the token `left` or `right`.
+
+    name          as shown to the user
+    centre_names  part -> bone name(s) on the body's midline
+    sided_names   part -> bone name(s) of one side
+    fingerprint   bones that other families lack
+    prefix        regular expression of what exporters put before every name, beside a namespace
+    """
+
+    name: str
+    left: str
+    right: str
+    centre_names: Mapping[str, Names]
+    sided_names: Mapping[str, Names]
+    fingerprint: tuple[str, ...]
+    prefix: str = ""
+
+    @cached_property
+    def bones(self) -> dict[Role, tuple[str, ...]]:
+        """Role -> names in order of preference, canonical."""
+        names = {Role(part): self._canonical_names(names) for part, names in self.centre_names.items()}
+        for side, token in zip(SIDES, (self.left, self.right), strict=True):
+            for part in SIDED_PARTS:
+                if part in self.sided_names:
+                    names[sided(side, part)] = self._canonical_names(self.sided_names[part], token)
+        return names
+
+    @cached_property
+    def fingerprint_bones(self) -> frozenset[str]:
+        return frozenset(map(self.canonical, self.fingerprint))
+
+    def canonical(self, bone: str) -> str:
+        """`bone` without namespace and prefix, in lower case, with one separator: exporters disagree on all of these."""
+        bare = re.split(r"[:|]", bone)[-1]
+        bare = re.sub(f"^(?:{self.prefix})", "", bare) if self.prefix else bare
+        return re.sub(r"[\s._-]+", "_", bare).strip("_").lower()
+
+    def _canonical_names(self, names: Names, side: str = "") -> tuple[str, ...]:
+        names = (names,) if isinstance(names, str) else names
+        return tuple(self.canonical(name.format(side=side)) for name in names)

@@ -1,0 +1,46 @@
+"""Mixamo, and Ready Player Me, which uses its names without the prefix."""
+
+from .family import Family
+
+MIXAMO = Family(
+    name="Mixamo",
+    left="Left",
+    right="Right",
+    prefix=r"mixamorig\d*_?",
+    centre_names={
+        "hips": "Hips",
+        "spine": "Spine",
+        "chest": "Spine1",
+        "upper_chest": "Spine2",
+        "neck": "Neck",
+        "head": "Head",
+        "head_end": "HeadTop_End",
+    },
+    sided_names={
+        "clavicle": "{side}Shoulder",
+        "upper_arm": "{side}Arm",
+        "forearm": "{side}ForeArm",
+        "hand": "{side}Hand",
+        "thigh": "{side}UpLeg",
+        "shin": "{side}Leg",
+        "foot": "{side}Foot",
+        "toe": "{side}ToeBase",
+        "thumb_1": "{side}HandThumb1",
+        "thumb_2": "{side}HandThumb2",
+        "thumb_3": "{side}HandThumb3",
+        "index_1": "{side}HandIndex1",
+        "index_2": "{side}HandIndex2",
+        "index_3": "{side}HandIndex3",
+        "middle_1": "{side}HandMiddle1",
+        "middle_2": "{side}HandMiddle2",
+        "middle_3": "{side}HandMiddle3",
+        "ring_1": "{side}HandRing1",
+        "ring_2": "{side}HandRing2",
+        "ring_3": "{side}HandRing3",
+        "little_1": "{side}HandPinky1",
+        "little_2": "{side}HandPinky2",
+        "little_3": "{side}HandPinky3",
+        "eye": "{side}Eye",
+    },
+    fingerprint=("Spine2",),
+)

@@ -1,0 +1,64 @@
+"""Rigify: the generated rig and the bare metarig.
+
+Of a generated rig the deform bones are read, because the ORG bones ignore tweak controls and the IK bones are elsewhere while
+the limb is in FK. Their order is broken: ORG bones stand between them. No deform bone is at an eye or the tip of the nose.
+"""
+
+from .family import Family
+
+_CENTRE = {
+    "hips": "spine",
+    "spine": "spine.001",
+    "chest": "spine.002",
+    "upper_chest": "spine.003",
+    "neck": "spine.004",
+    "head": ("spine.006", "spine.005"),
+}
+_SIDED = {
+    "clavicle": "shoulder.{side}",
+    "upper_arm": "upper_arm.{side}",
+    "forearm": "forearm.{side}",
+    "hand": "hand.{side}",
+    "thigh": "thigh.{side}",
+    "shin": "shin.{side}",
+    "foot": "foot.{side}",
+    "toe": "toe.{side}",
+    "thumb_1": "thumb.01.{side}",
+    "thumb_2": "thumb.02.{side}",
+    "thumb_3": "thumb.03.{side}",
+    "index_1": "f_index.01.{side}",
+    "index_2": "f_index.02.{side}",
+    "index_3": "f_index.03.{side}",
+    "middle_1": "f_middle.01.{side}",
+    "middle_2": "f_middle.02.{side}",
+    "middle_3": "f_middle.03.{side}",
+    "ring_1": "f_ring.01.{side}",
+    "ring_2": "f_ring.02.{side}",
+    "ring_3": "f_ring.03.{side}",
+    "little_1": "f_pinky.01.{side}",
+    "little_2": "f_pinky.02.{side}",
+    "little_3": "f_pinky.03.{side}",
+}
+
+
+def _deform(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return f"DEF-{names}" if isinstance(names, str) else tuple(f"DEF-{name}" for name in names)
+
+
+RIGIFY = Family(
+    name="Rigify",
+    left="L",
+    right="R",
+    centre_names={part: _deform(names) for part, names in _CENTRE.items()} | {"nose": "ORG-nose.002"},
+    sided_names={part: _deform(names) for part, names in _SIDED.items()} | {"eye": "ORG-eye.{side}", "ear": "ORG-ear.{side}"},
+    fingerprint=("DEF-spine.003", "ORG-spine", "MCH-torso.parent"),
+)
+
+RIGIFY_METARIG = Family(
+    name="Rigify metarig",
+    left="L",
+    right="R",
+    centre_names=_CENTRE | {"nose": "nose.002"},
+    sided_names=_SIDED | {"eye": "eye.{side}", "ear": "ear.{side}"},
+    fingerprint=("spine.003", "pelvis.L", "heel.02.L"),
+)

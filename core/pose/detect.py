@@ -1,0 +1,120 @@
+"""Which rig family an armature belongs to, from the names of its bones and their parents.
+
+Each whole family is scored, never pooled synonyms: "LeftShoulder", "LeftHip" and "left_foot" are different joints in different
+families.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import NotHumanoid
+from .bones import FAMILIES, Family
+from .bones.roles import PARENT, REQUIRED, Role, is_ancestor
+
+Parents = Mapping[str, str | None]
+"""Bone name -> its parent's name, None for a root."""
+
+USER_MAPPING = "user mapping"
+
+# Below this share of the required bones, telling which are missing says nothing about the armature.
+_RESEMBLANCE = 0.4
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Which bone plays which role.
+
+    family      the family's name, or `USER_MAPPING`
+    mapping     role -> bone name, all required roles among them
+    confidence  0 to 1
+    missing     the optional roles that no bone plays
+    """
+
+    family: str
+    mapping: dict[Role, str]
+    confidence: float
+    missing: tuple[Role, ...]
+
+
+def detect(parents: Parents, armature: str = "The armature") -> Detection:
+    """The family that fits best. `armature` names it in errors.
+
+    Raises `NotHumanoid`, which lists what the closest family misses.
+    """
+    if not parents:
+        raise NotHumanoid(f"{armature} has no bones.", "Choose another armature.")
+    candidates = [_match(family, parents) for family in FAMILIES]
+    complete = [candidate for candidate in candidates if not _lacking(candidate.mapping)]
+    if complete:
+        return max(complete, key=lambda candidate: candidate.confidence)
+    closest = min(candidates, key=lambda candidate: (len(_lacking(candidate.mapping)), -candidate.confidence))
+    lacking = _lacking(closest.mapping)
+    if len(lacking) > (1 - _RESEMBLANCE) * len(REQUIRED):
+        families = ", ".join(family.name for family in FAMILIES)
+        raise NotHumanoid(f"{armature} does not look like a person: its bones are named like those of none of {families}.")
+    raise NotHumanoid(f"{armature} looks like {closest.family}, but no bone in place is its {_listed(lacking)}.")
+
+
+def from_mapping(mapping: Mapping[str, str], parents: Parents, armature: str = "The armature") -> Detection:
+    """The user's own mapping of role to bone name, checked; roles with an empty name are not played.
+
+    Raises `NotHumanoid` if a required role is not played, a bone does not exist or plays two roles, or a role is unknown.
+    """
+    played: dict[Role, str] = {}
+    for role, bone in mapping.items():
+        if not bone:
+            continue
+        if role not in PARENT:
+            raise NotHumanoid(f"The bone mapping of {armature} holds an unknown role, {role!r}.")
+        if bone not in parents:
+            raise NotHumanoid(f"{armature} has no bone {bone!r}, which the bone mapping gives as {_listed((Role(role),))}.")
+        played[Role(role)] = bone
+    if lacking := _lacking(played):
+        raise NotHumanoid(f"The bone mapping of {armature} lacks {_listed(lacking)}.")
+    seen: dict[str, Role] = {}
+    for role, bone in played.items():
+        if bone in seen:
+            raise NotHumanoid(f"In the bone mapping of {armature}, {bone!r} is both {_listed((seen[bone], role))}.")
+        seen[bone] = role
+    return Detection(USER_MAPPING, played, 1.0, tuple(role for role in PARENT if role not in played))
+
+
+def _match(family: Family, parents: Parents) -> Detection:
+    by_name: dict[str, str] = {}
+    for bone in parents:
+        by_name.setdefault(family.canonical(bone), bone)
+    named = {
+        role: next(by_name[name] for name in names if name in by_name)
+        for role, names in family.bones.items()
+        if any(name in by_name for name in names)
+    }
+    mapping = {role: bone for role, bone in named.items() if _in_place(role, bone, named, parents)}
+    found = len(mapping) / len(family.bones)
+    in_order = len(mapping) / max(len(named), 1)
+    fingerprint = len(family.fingerprint_bones & by_name.keys()) / len(family.fingerprint_bones)
+    return Detection(
+        family=family.name,
+        mapping=mapping,
+        confidence=round((0.3 + 0.7 * found) * in_order * (0.5 + 0.5 * fingerprint), 3),
+        missing=tuple(role for role in PARENT if role not in mapping),
+    )
+
+
+def _in_place(role: Role, bone: str, named: Mapping[Role, str], parents: Parents) -> bool:
+    """Whether the nearest ancestor that plays a role is kin of `role`. A broken chain, as in Rigify, has none: that is fine."""
+    plays = {other: played for played, other in named.items()}
+    above = parents[bone]
+    while above is not None and above not in plays:
+        above = parents[above]
+    return above is None or is_ancestor(plays[above], role)
+
+
+def _lacking(mapping: Mapping[Role, str]) -> tuple[Role, ...]:
+    return tuple(role for role in REQUIRED if role not in mapping)
+
+
+def _listed(roles: tuple[Role, ...]) -> str:
+    names = [role.replace("_", " ") for role in roles]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
