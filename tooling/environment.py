@@ -130,7 +130,9 @@ def _install(venv: Path, uv: str | None) -> None:
     if uv:
         installer = Uv(uv, python, pip_configuration((find_python() or [sys.executable])[0]))
     else:
-        pins = (ROOT / "pyproject.toml").read_text(encoding="utf-8") + (ROOT / "server/requirements.txt").read_text(encoding="utf-8")
+        pins = (ROOT / "pyproject.toml").read_text(encoding="utf-8") + (ROOT / "server/requirements.txt").read_text(
+            encoding="utf-8"
+        )
         installer = Pip(python, site_packages_of(venv), direct=len(re.findall(r"[\w\]]==[\d.]+|>=[\d.]+,", pins)))
     log = venv / LOG
     command = [*installer.command, "--editable", f"{ROOT}[{EXTRAS}]"]
@@ -146,7 +148,9 @@ def _install(venv: Path, uv: str | None) -> None:
             raise
         if process.returncode:
             tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-15:])
-            raise SetupError(f"The packages could not be installed:\n{tail}\nThe whole log: {log}. Run the command again to resume.")
+            raise SetupError(
+                f"The packages could not be installed:\n{tail}\nThe whole log: {log}. Run the command again to resume."
+            )
 
 
 def _follow(process: subprocess.Popen, installer: Uv | Pip, bar: Bar, log) -> None:
