@@ -1,0 +1,87 @@
+"""The console command `understudy`: serve, engines, generate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+from ..core.engines.catalog import CATALOG
+from ..core.errors import UnderstudyError
+from ..core.version import VERSION
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    try:
+        arguments.run(arguments)
+    except UnderstudyError as error:
+        print(f"{error.message} {error.remedy}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from . import generate
+
+    parser = argparse.ArgumentParser(prog="understudy", description="Footage of your character from pose clips.")
+    parser.add_argument("--version", action="version", version=f"understudy {VERSION}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the inference server")
+    serve.add_argument("--data", type=Path, help="folder for jobs and frames (default: this user's data folder)")
+    serve.add_argument("--port", type=int, default=0, help="0, the default, means any free one")
+    serve.add_argument("--idle-minutes", type=float, default=30, help="end after this time without jobs or requests; 0: never")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen at; beyond this machine only with --remote-name")
+    serve.add_argument(
+        "--remote-name", action="append", default=[], help="let other machines in, that call this one NAME; can be repeated"
+    )
+    serve.set_defaults(run=_serve)
+
+    engines = commands.add_parser("engines", help="list the engines there are")
+    engines.add_argument("--json", action="store_true", help="for programs")
+    engines.set_defaults(run=_engines)
+
+    one = commands.add_parser("generate", help="draw a clip into a folder of frames, without a server")
+    generate.add_arguments(one)
+    one.set_defaults(run=lambda arguments: generate.generate(arguments))
+    return parser
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from platformdirs import user_data_dir
+
+    from .serve import ServeOptions, serve
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    serve(
+        ServeOptions(
+            data=(arguments.data or Path(user_data_dir("understudy", appauthor=False))).resolve(),
+            host=arguments.host,
+            port=arguments.port,
+            idle_minutes=arguments.idle_minutes,
+            remote_names=arguments.remote_name,
+        )
+    )
+
+
+def _engines(arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        print(json.dumps([spec.to_json() for spec in CATALOG.values()], indent=1))
+        return
+    rows = [("engine", "title", "default size", "memory", "prompt", "people", "weights", "licence")]
+    for spec in CATALOG.values():
+        size = f"{spec.defaults.width}x{spec.defaults.height}"
+        reads = "yes" if spec.reads_prompt else "no"
+        people = str(spec.max_people)
+        rows.append((spec.name, spec.title, size, f"{spec.memory_mb} MB", reads, people, spec.weights, spec.licence))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Where a job's files lie: `<data>/jobs/<id>/`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .files import PART, full_disk_named, sync_folder, write_atomically
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """One job's files. Frames are numbered from 0 in the protocol, and from 1 on the disk."""
+
+    path: Path
+
+    @property
+    def clip(self) -> Path:
+        return self.path / "clip.npz"
+
+    @property
+    def references(self) -> list[Path]:
+        """The references' pictures, in the order of the clip's people. The content decides the format, not the name."""
+        return sorted(self.path.glob("reference-*"))
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "latents.safetensors"
+
+    @property
+    def preview(self) -> Path:
+        return self.path / "preview.png"
+
+    def frame(self, index: int) -> Path:
+        return self.path / "frames" / frame_name(index)
+
+    def create(self, clip: bytes, references: Sequence[bytes]) -> None:
+        """Make the folder with what the job needs, whole or not at all. Raises `DiskFull`."""
+        aside = JobFolder(self.path.with_name(self.path.name + PART))
+        try:
+            with full_disk_named("the job"):
+                (aside.path / "frames").mkdir(parents=True)
+                write_atomically(aside.clip, clip)
+                for number, reference in enumerate(references):
+                    write_atomically(aside.path / f"reference-{number:04}", reference)
+                aside.path.rename(self.path)
+        except BaseException:
+            aside.remove()
+            raise
+        sync_folder(self.path.parent)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def frame_name(index: int) -> str:
+    return f"{index + 1:04}.png"
+
+
+def sweep(jobs: Path, known: Collection[str]) -> None:
+    """Remove what a server that was killed left in the `jobs` folder: half-written files, and folders of no job in `known`."""
+    for path in jobs.iterdir():
+        if path.name not in known:
+            JobFolder(path).remove()
+    for part in jobs.rglob(f"*{PART}"):
+        part.unlink()

@@ -1,0 +1,127 @@
+"""`understudy generate`: one job in this terminal, through a worker of its own and without a server."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..core.engines import catalog
+from ..core.errors import Cancelled, InvalidReference, InvalidRequest
+from ..core.pose.clip import PoseClip
+from ..core.protocol import GenerationSettings
+from . import admission
+from .files import require_space, write_atomically
+from .folders import frame_name
+from .messages import Frame, Generate, Ready, Step
+from .pictures import about_frame, encode_png
+from .worker import Progress, Worker
+
+_JOB = "console"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("clip", type=Path, help="the poses: an .npz that Blender exported")
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        action="append",
+        required=True,
+        help="picture of the character; once for each person",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the frames 0001.png, 0002.png ...")
+    parser.add_argument("--engine", default="understudy", help="one of `understudy engines` (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", metavar="WxH", help="pixels of the frames, for example 192x256")
+    parser.add_argument("--prompt", help="for engines that read one")
+    # What is not given is as the engine's authors published it.
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--guidance", type=float)
+    parser.add_argument("--context-frames", type=int, help="length of the temporal window")
+    parser.add_argument("--context-overlap", type=int, help="frames that two windows share")
+
+
+def settings_from(arguments: argparse.Namespace) -> GenerationSettings:
+    """The engine's defaults with what the command line says. Raises `InvalidRequest`, `UnknownEngine`."""
+    given = {"seed": arguments.seed}
+    for name in ("prompt", "steps", "guidance", "context_frames", "context_overlap"):
+        if (value := getattr(arguments, name)) is not None:
+            given[name] = value
+    if arguments.size is not None:
+        size = re.fullmatch(r"(\d{1,5})x(\d{1,5})", arguments.size)
+        if not size:
+            raise InvalidRequest(f"The size {arguments.size!r} is not WIDTHxHEIGHT.", "Write it as 192x256.")
+        given |= {"width": int(size[1]), "height": int(size[2])}
+    return dataclasses.replace(catalog.find(arguments.engine).defaults, **given)
+
+
+def generate(arguments: argparse.Namespace) -> None:
+    """Draw the clip's frames into the folder. Raises what is wrong with the input, before anything is loaded."""
+    settings = settings_from(arguments)
+    clip = PoseClip.load(arguments.clip)
+    admission.check(settings, clip, [_read(path) for path in arguments.reference])
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRequest(f"{arguments.out} cannot be made: {error.strerror}.", "Choose another folder.") from error
+    require_space(arguments.out, admission.space_needed(settings, clip))
+    request = Generate(
+        job=_JOB,
+        clip=str(arguments.clip.resolve()),
+        references=[str(path.resolve()) for path in arguments.reference],
+        settings=settings.to_json(),
+        checkpoint=None,
+    )
+    worker = Worker()
+    with Display(settings, clip, arguments.out) as display:
+        try:
+            worker.generate(request, display.on_progress)
+        except KeyboardInterrupt:
+            raise Cancelled("Generating was cancelled.", "Run the command again when you are ready.") from None
+        finally:
+            worker.stop()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidReference(f"{path} cannot be read: {error.strerror}.") from error
+
+
+class Display:
+    """Writes the frames, and shows on two bars how far the job is: the steps over the whole clip, then the frames."""
+
+    def __init__(self, settings: GenerationSettings, clip: PoseClip, out: Path):
+        self._settings = settings
+        self._scene_frames = clip.frames.tolist()
+        self._digest = clip.digest()
+        self._out = out
+        self._bar = tqdm(total=settings.steps, desc="starting", unit="step")
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bar.close()
+
+    def on_progress(self, progress: Progress) -> None:
+        match progress:
+            case Ready(device):
+                self._bar.set_description(f"denoising on {device}")
+            case Step(step, steps):
+                self._bar.total = steps
+                self._bar.update(step - self._bar.n)
+            case Frame():
+                self._write(progress)
+
+    def _write(self, frame: Frame) -> None:
+        if frame.index == 0:
+            self._bar.close()
+            self._bar = tqdm(total=len(self._scene_frames), desc="frames", unit="frame")
+        about = about_frame(self._settings, self._digest, self._scene_frames[frame.index])
+        write_atomically(self._out / frame_name(frame.index), encode_png(frame.width, frame.height, frame.pixels, about))
+        self._bar.update()
