@@ -8,7 +8,6 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-
 from understudy.core.control.openpose import draw_clip_frame
 from understudy.core.pose.clip import PoseClip
 

@@ -4,7 +4,6 @@ import bpy
 import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
-
 from understudy.blender_addon import demo
 
 
