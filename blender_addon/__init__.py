@@ -1,0 +1,25 @@
+"""The Blender side: samples armatures, talks to the inference server, imports takes. bpy, numpy and the standard library."""
+
+from __future__ import annotations
+
+
+def register() -> None:
+    for module in _modules():
+        module.register()
+
+
+def unregister() -> None:
+    from . import timer
+    from .session import session
+
+    session.abandon()
+    timer.stop()
+    for module in reversed(_modules()):
+        module.unregister()
+
+
+def _modules() -> tuple:
+    """In the order of registration. Imported here, so that `understudy` can be imported without bpy."""
+    from . import operators, panels, pictures, preferences, properties
+
+    return preferences, properties, pictures, operators, panels

@@ -1,0 +1,146 @@
+"""What threads tell Blender's main thread, over a `SimpleQueue`. Frozen values only; the session's timer reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import UnderstudyError
+from ..core.protocol import GenerationSettings
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What the panel needs to know of an engine that the server offers."""
+
+    name: str
+    title: str
+    licence: str
+    weights: str
+    memory_mb: int
+    size_multiple: int
+    reads_prompt: bool
+    defaults: GenerationSettings
+
+    @classmethod
+    def from_json(cls, data: dict) -> EngineInfo:
+        own = {name: data[name] for name in cls.__dataclass_fields__ if name != "defaults"}
+        return cls(**own, defaults=GenerationSettings.from_json(data["defaults"]))
+
+
+@dataclass(frozen=True)
+class ServerStarting:
+    pass
+
+
+@dataclass(frozen=True)
+class ServerFound:
+    """A server answers. `device` is what its worker computes on, "" while that is not known."""
+
+    url: str
+    version: str
+    device: str
+    engines: tuple[EngineInfo, ...]
+
+
+@dataclass(frozen=True)
+class ServerStopped:
+    pass
+
+
+@dataclass(frozen=True)
+class ServerFailed:
+    error: UnderstudyError
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The server has taken the job; its frames will be kept in `folder`."""
+
+    job: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Queued:
+    position: int
+
+
+@dataclass(frozen=True)
+class Started:
+    device: str
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """Denoising step `step` of `steps`; `eta` seconds are left for the whole job, None while that is not known."""
+
+    step: int
+    steps: int
+    eta: float | None
+
+
+@dataclass(frozen=True)
+class PreviewSaved:
+    path: Path
+
+
+@dataclass(frozen=True)
+class FrameSaved:
+    """`done` of `total` frames are on this computer."""
+
+    done: int
+    total: int
+    path: Path
+    eta: float | None
+
+
+@dataclass(frozen=True)
+class Reconnecting:
+    reason: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Every frame is on this computer. `clip_digest` is that of the clip that was sent, `first_frame` its scene frame."""
+
+    job: str
+    folder: Path
+    frames: tuple[Path, ...]
+    first_frame: int
+    clip_digest: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    error: UnderstudyError
+
+
+@dataclass(frozen=True)
+class EnvironmentProgress:
+    """Stage `stage` of `stages` of making the server's environment, and the last line that its installer wrote."""
+
+    stage: int
+    stages: int
+    title: str
+    line: str
+
+
+@dataclass(frozen=True)
+class EnvironmentReady:
+    python: Path
+    description: str
+
+
+@dataclass(frozen=True)
+class EnvironmentFailed:
+    error: UnderstudyError
+
+
+Message = (
+    ServerStarting | ServerFound | ServerStopped | ServerFailed
+    | Submitted | Queued | Started | StepDone | PreviewSaved | FrameSaved | Reconnecting | Finished | Failed
+    | EnvironmentProgress | EnvironmentReady | EnvironmentFailed
+)  # fmt: skip
+Post = Callable[[Message], None]

@@ -1,0 +1,448 @@
+"""What the buttons do. Operators translate; the modules they call work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy_extras.io_utils import ExportHelper
+
+from ..core.errors import EnvironmentMissing, NoArmature, UnderstudyError
+from ..core.pose import openpose_json
+from ..core.pose.detect import detect
+from . import plan, timer
+from .environment_control import environment
+from .preferences import ROOT, preferences
+from .reference import render_reference
+from .sampling import sample
+from .server_control import ServerState, server
+from .server_process import LocalServer
+from .session import Phase, session
+from .storage import file_name, make_folder
+
+
+def _fail(operator: bpy.types.Operator, error: UnderstudyError) -> set[str]:
+    """Show `error` in Blender's status bar; in a script, the operator raises it as `RuntimeError`."""
+    operator.report({"ERROR"}, str(error))
+    return {"CANCELLED"}
+
+
+def _waits(operator: bpy.types.Operator) -> bool:
+    """Whether to wait for the end: always without a window, where Blender runs no timers."""
+    return operator.wait or bpy.app.background
+
+
+def _wait_property():
+    return bpy.props.BoolProperty(
+        name="Wait", description="Return when it is done, not at once; for scripts", options={"SKIP_SAVE", "HIDDEN"}
+    )
+
+
+class _PersonOperator:
+    """An operator on the active person, or on a new one for the active armature where the list is empty."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not context.scene.understudy.people and plan.active_armature(context) is None:
+            cls.poll_message_set("Select the armature of your character first")
+            return False
+        return True
+
+    def person(self, context: bpy.types.Context):
+        """Raises `NoArmature`."""
+        settings = context.scene.understudy
+        if not settings.people:
+            return plan.add_person(context, plan.active_armature(context))
+        person = settings.people[min(settings.active_person, len(settings.people) - 1)]
+        if person.armature is None:
+            raise NoArmature("The person has no armature.", "Pick one in the list.")
+        return person
+
+
+class AddPerson(bpy.types.Operator):
+    """Add the active armature, or one without an owner yet, to the people of the take"""
+
+    bl_idname = "understudy.add_person"
+    bl_label = "Add Person"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        armature = plan.active_armature(context)
+        taken = {person.armature for person in context.scene.understudy.people}
+        plan.add_person(context, armature if armature not in taken else None)
+        return {"FINISHED"}
+
+
+class RemovePerson(bpy.types.Operator):
+    """Remove the chosen person from the list"""
+
+    bl_idname = "understudy.remove_person"
+    bl_label = "Remove Person"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if not context.scene.understudy.people:
+            cls.poll_message_set("The list is empty")
+            return False
+        return True
+
+    def execute(self, context):
+        settings = context.scene.understudy
+        settings.people.remove(settings.active_person)
+        settings.active_person = max(0, min(settings.active_person, len(settings.people) - 1))
+        return {"FINISHED"}
+
+
+class DetectBones(_PersonOperator, bpy.types.Operator):
+    """Find which bone plays which role, from the names of the bones"""
+
+    bl_idname = "understudy.detect_bones"
+    bl_label = "Detect Bones"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        try:
+            person = self.person(context)
+            bones = person.armature.data.bones
+            parents = {bone.name: bone.parent.name if bone.parent else None for bone in bones}
+            found = detect(parents, repr(person.armature.name))
+        except UnderstudyError as error:
+            return _fail(self, error)
+        person.set_mapping(found.mapping, found.family)
+        self.report({"INFO"}, f"{found.family}: {len(found.mapping)} bones, confidence {found.confidence:.0%}")
+        return {"FINISHED"}
+
+
+class EditBones(_PersonOperator, bpy.types.Operator):
+    """Fill in by hand which bone plays which role, for rigs whose names are not known"""
+
+    bl_idname = "understudy.edit_bones"
+    bl_label = "Map by Hand"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        try:
+            person = self.person(context)
+        except UnderstudyError as error:
+            return _fail(self, error)
+        person.set_mapping({}, "by hand")
+        person.show_bones = True
+        return {"FINISHED"}
+
+
+class RenderReference(_PersonOperator, bpy.types.Operator):
+    """Draw this character alone, through the scene's camera at the current frame, and use the picture as the reference"""
+
+    bl_idname = "understudy.render_reference"
+    bl_label = "Render Reference"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        settings = context.scene.understudy
+        try:
+            person = self.person(context)
+            folder = make_folder(preferences().takes() / "references", file_name(person.armature.name, "person"))
+            path = folder / "reference.png"
+            render_reference(context.scene, person.armature, (settings.width, settings.height), path)
+        except UnderstudyError as error:
+            return _fail(self, error)
+        person.reference = str(path)
+        return {"FINISHED"}
+
+
+class Generate(bpy.types.Operator):
+    """Sample the poses, send them to the server, and put the take into the sequencer"""
+
+    bl_idname = "understudy.generate"
+    bl_label = "Generate"
+    bl_options = {"REGISTER"}
+
+    wait: _wait_property()
+
+    @classmethod
+    def poll(cls, context):
+        if session.busy:
+            cls.poll_message_set("A take is being made: wait for it, or cancel it")
+            return False
+        if problem := plan.find_problem(context) or plan.find_missing_reference(context):
+            cls.poll_message_set(str(problem))
+            return False
+        return True
+
+    def execute(self, context):
+        try:
+            session.start(context.scene, plan.plan_take(context))
+        except UnderstudyError as error:
+            session.error = error
+            return _fail(self, error)
+        if not _waits(self):
+            return {"FINISHED"}
+        try:
+            timer.wait(_printing(session.tick))
+        finally:  # Ctrl+C in a console: the server must not go on
+            if session.busy:
+                session.cancel()
+        if session.error:
+            return _fail(self, session.error)
+        self.report({"INFO"}, session.outcome)
+        return {"FINISHED"}
+
+
+def _printing(tick: timer.Ticker) -> timer.Ticker:
+    """`tick`, and a line on the console whenever the take's progress reads differently."""
+    shown = ""
+
+    def printing() -> float | None:
+        nonlocal shown
+        pause = tick()
+        text = session.progress.text
+        if session.busy and text != shown:
+            print(f"Understudy: {text}", flush=True)
+            shown = text
+        return pause
+
+    return printing
+
+
+class Cancel(bpy.types.Operator):
+    """Stop making the take; the server stops within one denoising step"""
+
+    bl_idname = "understudy.cancel"
+    bl_label = "Cancel"
+
+    @classmethod
+    def poll(cls, context):
+        if not session.busy or session.phase is Phase.CANCELLING:
+            cls.poll_message_set("It is being cancelled" if session.busy else "No take is being made")
+            return False
+        return True
+
+    def execute(self, context):
+        session.cancel()
+        return {"FINISHED"}
+
+
+class ExportClip(bpy.types.Operator, ExportHelper):
+    """Write the poses to a file: an Understudy clip (.npz), or a folder of OpenPose JSON"""
+
+    bl_idname = "understudy.export_clip"
+    bl_label = "Export Poses"
+    bl_options = {"REGISTER"}
+
+    filename_ext = ""
+    check_extension = None
+    filter_glob: bpy.props.StringProperty(default="*.npz;*.json", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context):
+        if problem := plan.find_problem(context):
+            cls.poll_message_set(str(problem))
+            return False
+        return True
+
+    def execute(self, context):
+        path = Path(bpy.path.abspath(self.filepath))
+        try:
+            clip = sample(context.scene, plan.plan_samples(context))
+            if path.suffix == ".npz":
+                path.parent.mkdir(parents=True, exist_ok=True)
+                clip.save(path)
+            else:
+                openpose_json.write(clip, path)
+        except UnderstudyError as error:
+            return _fail(self, error)
+        except OSError as error:
+            self.report({"ERROR"}, f"{path} cannot be written: {error.strerror}.")
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"{len(clip)} frames written to {path}")
+        return {"FINISHED"}
+
+
+class StartServer(bpy.types.Operator):
+    """Start the inference server on this computer, or find the one that runs"""
+
+    bl_idname = "understudy.start_server"
+    bl_label = "Start Server"
+
+    wait: _wait_property()
+
+    @classmethod
+    def poll(cls, context):
+        return _server_is_free(cls)
+
+    def execute(self, context):
+        try:
+            server.start(preferences().server())
+        except UnderstudyError as error:
+            return _fail(self, error)
+        return _server_done(self)
+
+
+class StopServer(bpy.types.Operator):
+    """End the inference server on this computer; its finished and waiting jobs are kept"""
+
+    bl_idname = "understudy.stop_server"
+    bl_label = "Stop Server"
+
+    wait: _wait_property()
+
+    @classmethod
+    def poll(cls, context):
+        if preferences().server_mode != "LOCAL":
+            cls.poll_message_set("The server is on another computer")
+            return False
+        if session.busy:
+            cls.poll_message_set("It is making a take")
+            return False
+        return _server_is_free(cls)
+
+    def execute(self, context):
+        try:
+            chosen = preferences().server()
+        except UnderstudyError as error:
+            return _fail(self, error)
+        server.stop(chosen)
+        return _server_done(self)
+
+
+def _server_is_free(operator: type[bpy.types.Operator]) -> bool:
+    if server.busy:
+        operator.poll_message_set("The server is being asked")
+    return not server.busy
+
+
+def _server_done(operator: bpy.types.Operator) -> set[str]:
+    if _waits(operator):
+        timer.wait(server.tick)
+        if server.state is ServerState.FAILED:
+            return _fail(operator, server.error)
+    return {"FINISHED"}
+
+
+class CreateEnvironment(bpy.types.Operator):
+    """Make the Python environment that the server runs in: downloads torch, some hundred megabytes to some gigabytes"""
+
+    bl_idname = "understudy.create_environment"
+    bl_label = "Create Environment"
+
+    wait: _wait_property()
+
+    @classmethod
+    def poll(cls, context):
+        if environment.busy:
+            cls.poll_message_set("An environment is being made or tried")
+        elif not bpy.app.online_access:
+            cls.poll_message_set("Blender may not go online: see Preferences > System > Network > Allow Online Access")
+        else:
+            return True
+        return False
+
+    def execute(self, context):
+        preferences().environment_mode = "CREATED"
+        environment.create(preferences().environment())
+        return _environment_done(self)
+
+
+class CheckEnvironment(bpy.types.Operator):
+    """Try whether the chosen Python can run the server"""
+
+    bl_idname = "understudy.check_environment"
+    bl_label = "Check Environment"
+
+    wait: _wait_property()
+
+    @classmethod
+    def poll(cls, context):
+        if environment.busy:
+            cls.poll_message_set("An environment is being made or tried")
+        return not environment.busy
+
+    def execute(self, context):
+        try:
+            environment.check(preferences().python())
+        except UnderstudyError as error:
+            return _fail(self, error)
+        return _environment_done(self)
+
+
+def _environment_done(operator: bpy.types.Operator) -> set[str]:
+    if _waits(operator):
+        timer.wait(environment.tick)
+        if environment.error:
+            return _fail(operator, environment.error)
+        operator.report({"INFO"}, environment.description)
+    return {"FINISHED"}
+
+
+class CancelEnvironment(bpy.types.Operator):
+    """Stop making the environment"""
+
+    bl_idname = "understudy.cancel_environment"
+    bl_label = "Cancel Environment"
+
+    def execute(self, context):
+        environment.cancel()
+        return {"FINISHED"}
+
+
+class OpenLog(bpy.types.Operator):
+    """Show the log in a text editor window"""
+
+    bl_idname = "understudy.open_log"
+    bl_label = "Open Log"
+
+    which: bpy.props.EnumProperty(
+        items=(("SERVER", "Server", "The server's log"), ("ENVIRONMENT", "Environment", "The log of making the environment")),
+        options={"SKIP_SAVE"},
+    )
+
+    def execute(self, context):
+        try:
+            path = self._path()
+        except UnderstudyError as error:
+            return _fail(self, error)
+        if not path.is_file():
+            self.report({"WARNING"}, f"There is no log yet: {path}")
+            return {"CANCELLED"}
+        bpy.ops.wm.path_open(filepath=str(path))
+        return {"FINISHED"}
+
+    def _path(self) -> Path:
+        """Raises `EnvironmentMissing` for a server that is not this computer's."""
+        chosen = preferences()
+        if self.which == "ENVIRONMENT":
+            return chosen.environment().log
+        server = chosen.server()
+        if not isinstance(server, LocalServer):
+            raise EnvironmentMissing("The server's log is on its own computer.", "Look there.")
+        return server.log
+
+
+class OpenPreferences(bpy.types.Operator):
+    """Open the add-on's preferences"""
+
+    bl_idname = "understudy.open_preferences"
+    bl_label = "Preferences"
+
+    def execute(self, context):
+        bpy.ops.preferences.addon_show(module=ROOT)
+        return {"FINISHED"}
+
+
+CLASSES = (
+    AddPerson, RemovePerson, DetectBones, EditBones,
+    RenderReference, Generate, Cancel, ExportClip,
+    StartServer, StopServer, CreateEnvironment,
+    CheckEnvironment, CancelEnvironment, OpenLog, OpenPreferences,
+)  # fmt: skip
+
+
+def register() -> None:
+    for kind in CLASSES:
+        bpy.utils.register_class(kind)
+
+
+def unregister() -> None:
+    for kind in reversed(CLASSES):
+        bpy.utils.unregister_class(kind)

@@ -1,0 +1,242 @@
+"""The sidebar of the 3D view, tab "Understudy"."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..core.errors import (
+    Cancelled,
+    EnvironmentMissing,
+    InvalidReference,
+    NotHumanoid,
+    ServerStartFailed,
+    ServerUnreachable,
+    Unauthorized,
+    UnderstudyError,
+)
+from . import plan
+from .environment_control import environment
+from .pictures import icon_of
+from .preferences import preferences
+from .properties import find_engine
+from .server_control import ServerState, server
+from .session import session
+
+# The button that mends an error: operator, label, icon.
+FIXES: dict[type[UnderstudyError], tuple[str, str, str]] = {
+    EnvironmentMissing: ("understudy.open_preferences", "Set Up the Environment", "PREFERENCES"),
+    ServerStartFailed: ("understudy.open_log", "Open Log", "TEXT"),
+    ServerUnreachable: ("understudy.start_server", "Start Server", "PLAY"),
+    Unauthorized: ("understudy.open_preferences", "Open Preferences", "PREFERENCES"),
+    NotHumanoid: ("understudy.edit_bones", "Map the Bones by Hand", "BONE_DATA"),
+    InvalidReference: ("understudy.render_reference", "Render Reference", "RENDER_STILL"),
+}
+_SERVER_ICONS = {
+    ServerState.UNKNOWN: "QUESTION", ServerState.STOPPED: "RADIOBUT_OFF", ServerState.STARTING: "SORTTIME",
+    ServerState.RUNNING: "CHECKMARK", ServerState.FAILED: "ERROR",
+}  # fmt: skip
+PICTURE_SCALE = 9.0
+
+
+class PeopleList(bpy.types.UIList):
+    bl_idname = "UNDERSTUDY_UL_people"
+
+    def draw_item(self, _context, layout, _data, person, _icon, _active, _property, _index=0):
+        row = layout.row(align=True)
+        row.label(icon="ARMATURE_DATA" if person.armature else "ERROR")
+        row.prop(person, "armature", text="", icon="NONE")
+        row.label(icon="IMAGE_DATA" if person.reference else "ADD" if person.armature else "BLANK1")
+
+
+class _SidebarPanel:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Understudy"
+
+
+class TakePanel(_SidebarPanel, bpy.types.Panel):
+    bl_idname = "UNDERSTUDY_PT_take"
+    bl_label = "Understudy"
+    bl_order = 0
+
+    def draw(self, context):
+        layout = self.layout
+        _draw_server(layout)
+        layout.separator(factor=0.5)
+        if session.busy:
+            _draw_progress(layout)
+        else:
+            layout.prop(context.scene.understudy, "name")
+            row = layout.row()
+            row.scale_y = 1.6
+            row.operator("understudy.generate", icon="RENDER_ANIMATION")
+            _draw_outcome(layout, context.region.width)
+        if session.preview:
+            layout.template_icon(icon_of(session.preview), scale=PICTURE_SCALE)
+
+
+class PeoplePanel(_SidebarPanel, bpy.types.Panel):
+    bl_idname = "UNDERSTUDY_PT_people"
+    bl_label = "People"
+    bl_order = 1
+
+    def draw(self, context):
+        layout = self.layout
+        settings = context.scene.understudy
+        row = layout.row()
+        row.template_list(PeopleList.bl_idname, "", settings, "people", settings, "active_person", rows=2, maxrows=5)
+        buttons = row.column(align=True)
+        buttons.operator("understudy.add_person", text="", icon="ADD")
+        buttons.operator("understudy.remove_person", text="", icon="REMOVE")
+        if not settings.people:
+            armature = plan.active_armature(context)
+            layout.label(text=f"Active: {armature.name}" if armature else "Select your character's armature", icon="INFO")
+            layout.operator("understudy.render_reference", icon="RENDER_STILL")
+            return
+        person = settings.people[min(settings.active_person, len(settings.people) - 1)]
+        row = layout.row(align=True)
+        row.prop(person, "reference", text="")
+        row.operator("understudy.render_reference", text="", icon="RENDER_STILL")
+        if person.reference:
+            path = Path(bpy.path.abspath(person.reference))
+            layout.template_icon(icon_of(path), scale=PICTURE_SCALE * 0.6)
+        _draw_bones(layout, person)
+
+
+class SourcePanel(_SidebarPanel, bpy.types.Panel):
+    bl_idname = "UNDERSTUDY_PT_source"
+    bl_label = "Source"
+    bl_order = 2
+
+    def draw(self, context):
+        layout = self.layout
+        settings = context.scene.understudy
+        layout.row().prop(settings, "source", expand=True)
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(settings, "use_scene_range")
+        if not settings.use_scene_range:
+            column = layout.column(align=True)
+            column.prop(settings, "frame_start")
+            column.prop(settings, "frame_end")
+        frames = len(plan.frames_of(context.scene))
+        layout.label(text=f"{frames} frames, {frames / context.scene.render.fps * context.scene.render.fps_base:.1f} s")
+        layout.operator("understudy.export_clip", icon="EXPORT")
+
+
+class EnginePanel(_SidebarPanel, bpy.types.Panel):
+    bl_idname = "UNDERSTUDY_PT_engine"
+    bl_label = "Engine"
+    bl_order = 3
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = context.scene.understudy
+        engine = find_engine(settings.engine)
+        layout.prop(settings, "engine_choice", text="Engine")
+        column = layout.column(align=True)
+        column.prop(settings, "width")
+        column.prop(settings, "height")
+        layout.prop(settings, "steps")
+        layout.prop(settings, "guidance")
+        layout.prop(settings, "seed")
+        if engine and engine.reads_prompt:
+            layout.prop(settings, "prompt")
+        layout.prop(settings, "channel")
+
+
+def _draw_server(layout: bpy.types.UILayout) -> None:
+    chosen = preferences()
+    try:
+        server.refresh(chosen.server())  # on a thread, and not more often than every few seconds
+    except UnderstudyError as error:
+        layout.label(text=error.message, icon="ERROR")
+        layout.operator("understudy.open_preferences", text="Set Up the Server", icon="PREFERENCES")
+        return
+    row = layout.row(align=True)
+    device = f" on {server.device}" if server.state is ServerState.RUNNING and server.device else ""
+    row.label(text=server.state.value + device, icon=_SERVER_ICONS[server.state])
+    if chosen.server_mode == "LOCAL":
+        if server.state is ServerState.RUNNING:
+            row.operator("understudy.stop_server", text="", icon="PAUSE")
+        else:
+            row.operator("understudy.start_server", text="", icon="PLAY")
+    row.operator("understudy.open_preferences", text="", icon="PREFERENCES")
+    if environment.busy:
+        layout.progress(factor=environment.fraction, text=environment.text)
+
+
+def _draw_progress(layout: bpy.types.UILayout) -> None:
+    row = layout.row(align=True)
+    row.scale_y = 1.2
+    row.progress(factor=session.progress.fraction, text=session.progress.text)
+    row.operator("understudy.cancel", text="", icon="X")
+
+
+def _draw_outcome(layout: bpy.types.UILayout, width: int) -> None:
+    error = session.error
+    if error is None:
+        if session.outcome:
+            layout.label(text=session.outcome, icon="CHECKMARK")
+        return
+    box = layout.box().column(align=True)
+    lines = _wrap(error.message, width) + _wrap(error.remedy, width)
+    for number, line in enumerate(lines):
+        icon = "INFO" if isinstance(error, Cancelled) else "ERROR"
+        box.label(text=line, icon="BLANK1" if number else icon)
+    for kind, (operator, label, icon) in FIXES.items():
+        if isinstance(error, kind):
+            box.separator()
+            box.operator(operator, text=label, icon=icon)
+
+
+def _draw_bones(layout: bpy.types.UILayout, person) -> None:
+    row = layout.row(align=True)
+    row.prop(person, "show_bones", icon="DISCLOSURE_TRI_DOWN" if person.show_bones else "DISCLOSURE_TRI_RIGHT", emboss=False)
+    row.label(text=person.family if person.bones else "found at each take")
+    row.operator("understudy.detect_bones", text="", icon="VIEWZOOM")
+    if not person.show_bones or person.armature is None:
+        return
+    if not person.bones:
+        layout.operator("understudy.edit_bones", icon="BONE_DATA")
+        return
+    column = layout.column(align=True)
+    column.use_property_split = True
+    column.use_property_decorate = False
+    for entry in person.bones:
+        if entry.required or person.show_all_bones:
+            row = column.row()
+            row.alert = entry.required and not entry.bone
+            row.prop_search(entry, "bone", person.armature.data, "bones", text=entry.name.replace("_", " ").capitalize())
+    layout.prop(person, "show_all_bones")
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """`text` in lines that fit a region `width` pixels wide: labels do not wrap by themselves."""
+    letters = max(20, int(width / (7.0 * bpy.context.preferences.system.ui_scale)) - 6)
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > letters:
+            lines.append(line)
+            line = ""
+        line = f"{line} {word}".strip()
+    return [*lines, line]
+
+
+CLASSES = (
+    PeopleList, TakePanel, PeoplePanel, SourcePanel, EnginePanel,
+)  # fmt: skip
+
+
+def register() -> None:
+    for kind in CLASSES:
+        bpy.utils.register_class(kind)
+
+
+def unregister() -> None:
+    for kind in reversed(CLASSES):
+        bpy.utils.unregister_class(kind)

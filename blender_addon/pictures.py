@@ -1,0 +1,31 @@
+"""Pictures for panels: files shown through Blender's preview icons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy.utils.previews
+
+_collection: bpy.utils.previews.ImagePreviewCollection | None = None
+_KEPT = 24  # a running take shows a new picture every step
+
+
+def icon_of(path: Path) -> int:
+    """The icon number of a picture file, for `layout.template_icon`. Blender reads the file the first time."""
+    key = str(path)
+    if key not in _collection:
+        if len(_collection) >= _KEPT:
+            _collection.clear()
+        _collection.load(key, key, "IMAGE")
+    return _collection[key].icon_id
+
+
+def register() -> None:
+    global _collection
+    _collection = bpy.utils.previews.new()
+
+
+def unregister() -> None:
+    global _collection
+    bpy.utils.previews.remove(_collection)
+    _collection = None

@@ -1,0 +1,112 @@
+"""From a scene's settings to the plan of a take, with everything that is wrong with them found first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..core.errors import EmptyRange, InvalidReference, NoArmature, NoCamera, UnderstudyError
+from ..core.protocol import JobRequest
+from .generation import GenerationPlan
+from .preferences import preferences
+from .properties import UnderstudyPerson
+from .sampling import Person, SampleOptions, View
+from .session import TakePlan
+
+
+def active_armature(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The active object if it is an armature, else the armature that moves it."""
+    active = context.object
+    if active is None or active.type == "ARMATURE":
+        return active
+    return active.find_armature()
+
+
+def add_person(context: bpy.types.Context, armature: bpy.types.Object) -> UnderstudyPerson:
+    settings = context.scene.understudy
+    person = settings.people.add()
+    person.armature = armature
+    settings.active_person = len(settings.people) - 1
+    return person
+
+
+def find_problem(context: bpy.types.Context) -> UnderstudyError | None:
+    """The first thing that keeps a take from being made, as far as a look at the settings tells. Cheap: for `poll`."""
+    settings = context.scene.understudy
+    if not settings.people and active_armature(context) is None:
+        return NoArmature("No person is in the list, and no armature is active.")
+    for person in settings.people:
+        if person.armature is None:
+            return NoArmature("A person in the list has no armature.")
+    if settings.source == "CAMERA" and context.scene.camera is None:
+        return NoCamera("The scene has no camera.")
+    if not frames_of(context.scene):
+        return EmptyRange("The frame range is empty.")
+    return None
+
+
+def find_missing_reference(context: bpy.types.Context) -> InvalidReference | None:
+    people = context.scene.understudy.people
+    if not people:
+        return InvalidReference(
+            f"{active_armature(context).name} has no reference picture.", "Choose one under People, or press Render Reference."
+        )
+    for person in people:
+        if not person.reference:
+            return InvalidReference(
+                f"{person.armature.name} has no reference picture.", "Choose one under People, or press Render Reference."
+            )
+    return None
+
+
+def frames_of(scene: bpy.types.Scene) -> tuple[int, ...]:
+    """The scene frames of the take."""
+    settings = scene.understudy
+    if settings.use_scene_range:
+        return tuple(range(scene.frame_start, scene.frame_end + 1))
+    return tuple(range(settings.frame_start, settings.frame_end + 1))
+
+
+def plan_samples(context: bpy.types.Context) -> SampleOptions:
+    """Raises what `find_problem` finds, and `NoCamera` where there is no viewport to look through."""
+    if problem := find_problem(context):
+        raise problem
+    settings = context.scene.understudy
+    people = tuple(Person(person.armature.name, person.armature, person.mapping()) for person in settings.people)
+    if not people:
+        armature = active_armature(context)
+        people = (Person(armature.name, armature),)
+    return SampleOptions(
+        people, frames_of(context.scene), settings.width, settings.height, settings.source,
+        _view(context) if settings.source == "VIEWPORT" else None,
+    )  # fmt: skip
+
+
+def plan_take(context: bpy.types.Context) -> TakePlan:
+    """Raises `UnderstudyError`: what `plan_samples` raises, `InvalidReference`, `InvalidRequest`, `ServerError`."""
+    samples = plan_samples(context)
+    if problem := find_missing_reference(context):
+        raise problem
+    settings, chosen = context.scene.understudy, preferences()
+    generation = GenerationPlan(
+        request=JobRequest(settings.generation_settings(), settings.name),
+        references=tuple((person.armature.name, Path(bpy.path.abspath(person.reference))) for person in settings.people),
+        server=chosen.server(),
+        takes=chosen.takes(),
+        previews=Path(bpy.app.tempdir) / "understudy",
+    )
+    return TakePlan(samples, generation, settings.channel)
+
+
+def _view(context: bpy.types.Context) -> View | None:
+    """The 3D view that the pointer is in, else the largest of the window."""
+    if context.area and context.area.type == "VIEW_3D":
+        area = context.area
+    else:
+        areas = [area for area in context.screen.areas if area.type == "VIEW_3D"] if context.screen else []
+        area = max(areas, key=lambda area: area.width * area.height, default=None)
+    if area is None:
+        return None
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    return View.from_region(region, area.spaces.active.region_3d)

@@ -1,0 +1,143 @@
+"""The add-on's preferences: where the server is, what it runs in, where takes are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..core.errors import EnvironmentMissing, ServerUnreachable
+from .environment import EnvironmentSpec, TorchBuild
+from .environment_control import environment
+from .server_process import LocalServer, RemoteServer, Server
+
+ROOT = __package__.removesuffix(".blender_addon")
+
+
+class UnderstudyPreferences(bpy.types.AddonPreferences):
+    bl_idname = ROOT
+
+    server_mode: bpy.props.EnumProperty(
+        name="Server",
+        items=(
+            ("LOCAL", "This Computer", "The add-on starts a server here when it needs one"),
+            ("REMOTE", "Another One", "Use a server that somebody else has started"),
+        ),
+    )
+    remote_url: bpy.props.StringProperty(name="Address", description="For example http://render-node:8765")
+    remote_token: bpy.props.StringProperty(
+        name="Token", description="What that server's server.json gives as its token", subtype="PASSWORD"
+    )
+    environment_mode: bpy.props.EnumProperty(
+        name="Python Environment",
+        items=(
+            ("CREATED", "Made by Understudy", "The add-on makes an environment of its own, apart from Blender's Python"),
+            ("EXISTING", "An Existing One", "Use a Python that has torch and the server's other packages already"),
+        ),
+    )
+    python_path: bpy.props.StringProperty(name="Python", description="The environment's Python program", subtype="FILE_PATH")
+    torch_build: bpy.props.EnumProperty(
+        name="Computes On",
+        items=(
+            (TorchBuild.DEFAULT.value, "What Fits", "The build of torch that the package index gives for this system"),
+            (TorchBuild.CPU.value, "CPU", "The smallest build of torch, from PyTorch's own index"),
+            (TorchBuild.CUDA.value, "NVIDIA GPU (CUDA 12.8)", "From PyTorch's own index"),
+            (TorchBuild.CUSTOM.value, "Other Index", "A build from an index of your own, such as PyTorch's for ROCm"),
+        ),
+    )
+    index_url: bpy.props.StringProperty(name="Index", description="Address of the package index that has torch")
+    takes_folder: bpy.props.StringProperty(
+        name="Takes",
+        description="Where takes are kept. Beside the .blend file with //; while that is not saved, in the user's own folder",
+        default="//understudy",
+        subtype="DIR_PATH",
+    )
+    data_folder: bpy.props.StringProperty(
+        name="Server Data",
+        description="Where the local server keeps its jobs and its log. Empty: in the user's own folder",
+        subtype="DIR_PATH",
+    )
+    idle_minutes: bpy.props.IntProperty(
+        name="Stop After", description="Minutes without work after which the local server ends", default=30, min=1, soft_max=600
+    )
+
+    def server(self) -> Server:
+        """Raises `ServerUnreachable` where no address is given, `EnvironmentMissing` where no Python is."""
+        if self.server_mode == "REMOTE":
+            if not self.remote_url:
+                raise ServerUnreachable("No server address is set.", "Set it in the add-on's preferences.")
+            return RemoteServer(self.remote_url, self.remote_token)
+        return LocalServer(self.python(), self.data(), self.idle_minutes)
+
+    def python(self) -> Path:
+        if self.environment_mode == "CREATED":
+            return self.environment().python
+        if not self.python_path:
+            raise EnvironmentMissing("No Python is chosen for the server.", "Choose one in the add-on's preferences.")
+        return Path(bpy.path.abspath(self.python_path))
+
+    def environment(self) -> EnvironmentSpec:
+        return EnvironmentSpec(_user_folder("environments") / "server", TorchBuild(self.torch_build), self.index_url)
+
+    def data(self) -> Path:
+        return Path(bpy.path.abspath(self.data_folder)) if self.data_folder else _user_folder("server")
+
+    def takes(self) -> Path:
+        if not self.takes_folder or (self.takes_folder.startswith("//") and not bpy.data.filepath):
+            return _user_folder("takes")
+        return Path(bpy.path.abspath(self.takes_folder))
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(self, "server_mode", expand=True)
+        if self.server_mode == "REMOTE":
+            layout.prop(self, "remote_url")
+            layout.prop(self, "remote_token")
+        else:
+            self._draw_local(layout)
+        layout.separator()
+        layout.prop(self, "takes_folder")
+
+    def _draw_local(self, layout: bpy.types.UILayout) -> None:
+        layout.prop(self, "environment_mode", expand=True)
+        if self.environment_mode == "EXISTING":
+            layout.prop(self, "python_path")
+        else:
+            layout.prop(self, "torch_build")
+            if self.torch_build == TorchBuild.CUSTOM.value:
+                layout.prop(self, "index_url")
+            self._draw_creation(layout)
+        layout.separator()
+        layout.prop(self, "idle_minutes")
+        layout.prop(self, "data_folder")
+
+    def _draw_creation(self, layout: bpy.types.UILayout) -> None:
+        row = layout.row(align=True)
+        if environment.busy:
+            row.progress(factor=environment.fraction, text=environment.text)
+            row.operator("understudy.cancel_environment", text="", icon="X")
+        else:
+            row.operator("understudy.create_environment", icon="IMPORT")
+        row.operator("understudy.open_log", text="", icon="TEXT").which = "ENVIRONMENT"
+        if environment.error:
+            layout.label(text=environment.error.message, icon="ERROR")
+        elif environment.description:
+            layout.label(text=environment.description, icon="CHECKMARK")
+
+
+def preferences() -> UnderstudyPreferences:
+    return bpy.context.preferences.addons[ROOT].preferences
+
+
+def _user_folder(name: str) -> Path:
+    return Path(bpy.utils.extension_path_user(ROOT, path=name, create=True))
+
+
+def register() -> None:
+    bpy.utils.register_class(UnderstudyPreferences)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_class(UnderstudyPreferences)

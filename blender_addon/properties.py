@@ -1,0 +1,152 @@
+"""What a scene keeps for Understudy: its people and the settings of the next take."""
+
+from __future__ import annotations
+
+import zlib
+
+import bpy
+
+from ..core.pose.bones.roles import REQUIRED, Role
+from ..core.protocol import GenerationSettings
+from .messages import EngineInfo
+from .server_control import server
+
+DEFAULTS = GenerationSettings()
+
+
+class UnderstudyBone(bpy.types.PropertyGroup):
+    """`name` is a role of `core.pose.bones.roles`, `bone` the bone that plays it."""
+
+    bone: bpy.props.StringProperty(name="Bone", description="The bone that plays this role; empty: none does")
+
+    @property
+    def required(self) -> bool:
+        return self.name in REQUIRED
+
+
+class UnderstudyPerson(bpy.types.PropertyGroup):
+    armature: bpy.props.PointerProperty(
+        name="Armature", type=bpy.types.Object, poll=lambda _, candidate: candidate.type == "ARMATURE"
+    )
+    reference: bpy.props.StringProperty(
+        name="Reference", description="A picture of this character, on a plain background", subtype="FILE_PATH"
+    )
+    bones: bpy.props.CollectionProperty(type=UnderstudyBone)
+    show_bones: bpy.props.BoolProperty(name="Bones", description="Look at, and change, which bone plays which role")
+    show_all_bones: bpy.props.BoolProperty(name="All Roles", description="Fingers, toes and the like too")
+    family: bpy.props.StringProperty(name="Rig")
+
+    def mapping(self) -> dict[str, str] | None:
+        """Role -> bone as the user left it; None where nobody has touched it, and the bones are detected at each take."""
+        return {entry.name: entry.bone for entry in self.bones if entry.bone} if self.bones else None
+
+    def set_mapping(self, mapping: dict[Role, str], family: str) -> None:
+        self.bones.clear()
+        for role in Role:
+            entry = self.bones.add()
+            entry.name, entry.bone = role.value, mapping.get(role, "")
+        self.family = family
+
+
+def engines() -> tuple[EngineInfo, ...]:
+    """The engines of the server, as far as it has been asked."""
+    return server.engines
+
+
+def find_engine(name: str) -> EngineInfo | None:
+    return next((engine for engine in engines() if engine.name == name), None)
+
+
+# Blender does not keep the strings of a dynamic enumeration alive: somebody must.
+_engine_items: list[tuple[str, str, str, int]] = []
+
+
+def _list_engines(settings: UnderstudySettings, _context) -> list[tuple[str, str, str, int]]:
+    known = {engine.name: engine for engine in engines()}
+    entries = [(name, engine.title, f"{engine.licence}, {engine.memory_mb} MB") for name, engine in known.items()]
+    if settings.engine not in known:
+        entries.append((settings.engine, settings.engine.capitalize(), "What this scene asks for; not known to the server yet"))
+    _engine_items[:] = [(name, title, text, _number(name)) for name, title, text in entries]
+    return _engine_items
+
+
+def _number(name: str) -> int:
+    """The same for the same name whatever else there is: the order of the server's engines must not change a scene."""
+    return zlib.crc32(name.encode()) & 0x7FFFFFFF
+
+
+def _get_engine(settings: UnderstudySettings) -> int:
+    return _number(settings.engine)
+
+
+def _set_engine(settings: UnderstudySettings, number: int) -> None:
+    """Choose the engine, and with it the settings that its authors publish."""
+    for engine in engines():
+        if _number(engine.name) == number and engine.name != settings.engine:
+            settings.engine = engine.name
+            for name in ("width", "height", "steps", "guidance"):
+                setattr(settings, name, getattr(engine.defaults, name))
+
+
+class UnderstudySettings(bpy.types.PropertyGroup):
+    """`scene.understudy`."""
+
+    people: bpy.props.CollectionProperty(type=UnderstudyPerson)
+    active_person: bpy.props.IntProperty(name="Person")
+
+    source: bpy.props.EnumProperty(
+        name="Seen From",
+        items=(
+            ("CAMERA", "Scene Camera", "The poses as the scene's camera sees them, moving with it", "CAMERA_DATA", 0),
+            ("VIEWPORT", "This Viewport", "The poses as this 3D view sees them now", "VIEW3D", 1),
+        ),
+    )
+    use_scene_range: bpy.props.BoolProperty(name="Scene Range", description="All frames of the scene", default=True)
+    frame_start: bpy.props.IntProperty(name="Start", default=1)
+    frame_end: bpy.props.IntProperty(name="End", default=48)
+
+    engine: bpy.props.StringProperty(name="Engine", default=DEFAULTS.engine)
+    engine_choice: bpy.props.EnumProperty(
+        name="Engine", description="The model that draws", items=_list_engines,
+        get=_get_engine, set=_set_engine,
+    )  # fmt: skip
+    width: bpy.props.IntProperty(name="Width", default=DEFAULTS.width, min=16, max=8192, step=32, subtype="PIXEL")
+    height: bpy.props.IntProperty(name="Height", default=DEFAULTS.height, min=16, max=8192, step=32, subtype="PIXEL")
+    steps: bpy.props.IntProperty(
+        name="Steps", description="Denoising steps: more take longer", default=DEFAULTS.steps, min=1, max=1000, soft_max=50
+    )
+    guidance: bpy.props.FloatProperty(
+        name="Guidance", description="How hard to hold to the reference; 1 means no guidance",
+        default=DEFAULTS.guidance, min=0, max=100, soft_max=10,
+    )  # fmt: skip
+    seed: bpy.props.IntProperty(name="Seed", description="The same seed makes the same take", default=DEFAULTS.seed, min=0)
+    prompt: bpy.props.StringProperty(name="Prompt", description="What is to be seen, in words")
+    name: bpy.props.StringProperty(name="Take", description="What the strip is called", default="Take")
+    channel: bpy.props.IntProperty(
+        name="Channel", description="The sequencer's channel; 0: the lowest free one", default=0, min=0, max=128
+    )
+
+    def generation_settings(self) -> GenerationSettings:
+        """Raises `InvalidRequest`."""
+        engine = find_engine(self.engine)
+        defaults = engine.defaults if engine else DEFAULTS
+        return GenerationSettings(
+            engine=self.engine, width=self.width, height=self.height, steps=self.steps, guidance=self.guidance,
+            seed=self.seed, prompt=self.prompt, context_frames=defaults.context_frames,
+            context_overlap=defaults.context_overlap,
+        )  # fmt: skip
+
+
+CLASSES = (UnderstudyBone, UnderstudyPerson, UnderstudySettings)
+
+
+def register() -> None:
+    for kind in CLASSES:
+        bpy.utils.register_class(kind)
+    bpy.types.Scene.understudy = bpy.props.PointerProperty(type=UnderstudySettings)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.understudy
+    for kind in reversed(CLASSES):
+        bpy.utils.unregister_class(kind)

@@ -1,0 +1,113 @@
+"""A picture of one character, alone, through the scene's camera at the current frame: the reference of its takes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import bpy
+
+from ..core.errors import NoCamera, PoseError
+
+LONG_SIDE = 768  # pixels, at least: engines scale references down, never up
+SAMPLES = 32
+BACKGROUND = (0.5, 0.5, 0.5)  # linear RGB; plain, as engines expect it
+_DRAWN = {"MESH", "CURVE", "CURVES", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "GPENCIL", "GREASEPENCIL"}
+
+
+def render_reference(scene: bpy.types.Scene, armature: bpy.types.Object, size: tuple[int, int], path: Path) -> None:
+    """Write a PNG of the character that `armature` moves; by the viewport's renderer, or Cycles without a window.
+
+    `size` is that of the take, whose shape the picture has. Raises `NoCamera`, `PoseError` where nothing was drawn.
+    The scene is as it was afterwards.
+    """
+    if scene.camera is None:
+        raise NoCamera(f"The scene {scene.name!r} has no camera.", "Add a camera that sees the character.")
+    body = body_of(scene, armature)
+    if not body:
+        raise PoseError(f"{armature.name!r} moves no mesh that could be drawn.", "Choose a picture of the character instead.")
+    factor = max(1.0, LONG_SIDE / max(size))
+    with contextlib.ExitStack() as stack:
+        change = Changes(stack)
+        render = scene.render
+        change(render, "resolution_x", round(size[0] * factor))
+        change(render, "resolution_y", round(size[1] * factor))
+        change(render, "resolution_percentage", 100)
+        change(render, "filepath", str(path))
+        change(render, "film_transparent", False)
+        change(render, "use_border", False)
+        change(render, "use_compositing", False)
+        change(render, "use_sequencer", False)
+        if hasattr(render.image_settings, "media_type"):  # Blender 5
+            change(render.image_settings, "media_type", "IMAGE")
+        change(render.image_settings, "file_format", "PNG")
+        change(render.image_settings, "color_mode", "RGB")
+        for other in scene.objects:
+            if other.type in _DRAWN:
+                change(other, "hide_render", other not in body)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if bpy.app.background:
+            _render_cycles(scene, change, stack)
+        else:
+            _render_viewport(scene, change)
+    if not path.is_file():
+        raise PoseError(f"Blender drew no picture into {path}.", "Look at Blender's console, or choose a picture instead.")
+
+
+def body_of(scene: bpy.types.Scene, armature: bpy.types.Object) -> set[bpy.types.Object]:
+    """What moves with the armature: skinned by it, or a descendant of it."""
+    return {
+        entry
+        for entry in scene.objects
+        if entry.type in _DRAWN and (armature in _ancestors(entry) or entry.find_armature() == armature)
+    }
+
+
+def _ancestors(entry: bpy.types.Object) -> Iterator[bpy.types.Object]:
+    while entry := entry.parent:
+        yield entry
+
+
+class Changes:
+    """Sets attributes, and sets them back, last first, when its stack unwinds."""
+
+    def __init__(self, stack: contextlib.ExitStack):
+        self._stack = stack
+
+    def __call__(self, owner, name: str, value) -> None:
+        before = getattr(owner, name)
+        if hasattr(before, "copy"):  # a colour or vector is a window onto the value, and would change with it
+            before = before.copy()
+        if before != value:
+            self._stack.callback(setattr, owner, name, before)
+            setattr(owner, name, value)
+
+
+def _render_cycles(scene: bpy.types.Scene, change: Changes, stack: contextlib.ExitStack) -> None:
+    world = bpy.data.worlds.new("Understudy reference")
+    stack.callback(bpy.data.worlds.remove, world)
+    world.use_nodes = True
+    background = world.node_tree.nodes["Background"]
+    background.inputs["Color"].default_value = (*BACKGROUND, 1.0)
+    change(scene, "world", world)
+    change(scene.render, "engine", "CYCLES")
+    change(scene.cycles, "device", "CPU")
+    change(scene.cycles, "samples", SAMPLES)
+    change(scene.cycles, "use_adaptive_sampling", False)
+    change(scene.cycles, "use_denoising", False)
+    bpy.ops.render.render(write_still=True, scene=scene.name)
+
+
+def _render_viewport(scene: bpy.types.Scene, change: Changes) -> None:
+    for other in scene.objects:
+        if other.type in _DRAWN:
+            change(other, "hide_viewport", other.hide_render)
+    shading = scene.display.shading
+    change(shading, "type", "SOLID")
+    change(shading, "light", "STUDIO")
+    change(shading, "color_type", "TEXTURE")
+    change(shading, "show_cavity", False)
+    change(shading, "background_type", "VIEWPORT")
+    change(shading, "background_color", BACKGROUND)
+    bpy.ops.render.opengl(write_still=True, view_context=False)

@@ -1,0 +1,70 @@
+"""A finished take becomes one image-sequence strip in its scene's sequencer. Main thread only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from ..core.errors import JobFailed
+from ..core.protocol import JobRequest
+
+CHANNELS = 128  # Blender's own limit
+
+
+@dataclass(frozen=True)
+class Take:
+    """What a job brought back. `first_frame` is a scene frame; `channel` 0 means the lowest free one."""
+
+    request: JobRequest
+    job: str
+    frames: tuple[Path, ...]
+    first_frame: int
+    clip_digest: str
+    channel: int = 0
+
+
+def import_take(scene: bpy.types.Scene, take: Take) -> bpy.types.Strip:
+    """Add `take` to the scene's sequencer, and select it alone. Raises `JobFailed` where no channel is free."""
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    strips = strips_of(editor)
+    end = take.first_frame + len(take.frames)
+    channel = take.channel or lowest_free_channel(strips, take.first_frame, end)
+    for other in strips:
+        other.select = False
+    strip = strips.new_image(take.request.name, _path_for_blend(take.frames[0]), channel, take.first_frame, fit_method="FIT")
+    for frame in take.frames[1:]:
+        strip.elements.append(frame.name)
+    strip.select = True
+    editor.active_strip = strip
+    strip["understudy_job"] = take.job
+    strip["understudy_clip"] = take.clip_digest
+    strip["understudy_request"] = json.dumps(take.request.to_json())
+    return strip
+
+
+def strips_of(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
+    """The strips at the top level; `sequences` until Blender 4.3."""
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def lowest_free_channel(strips: Iterable, start: int, end: int) -> int:
+    """The lowest channel with nothing in scene frames [start, end)."""
+    taken = {strip.channel for strip in strips if strip.frame_final_start < end and start < strip.frame_final_end}
+    for channel in range(1, CHANNELS + 1):
+        if channel not in taken:
+            return channel
+    raise JobFailed(
+        f"No channel of the sequencer is free between frames {start} and {end}.",
+        "Remove or move some strips, then generate again.",
+    )
+
+
+def _path_for_blend(path: Path) -> str:
+    """Relative to the .blend file where it lies below its folder, so that both can be moved together."""
+    if bpy.data.filepath and path.is_relative_to(Path(bpy.data.filepath).parent):
+        return bpy.path.relpath(str(path))
+    return str(path)
