@@ -7,7 +7,9 @@ import hashlib
 import io
 import json
 import os
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +23,13 @@ from .skeleton import KEYPOINT_COUNT
 FORMAT = 1
 MAX_BYTES = 2**30
 _ARRAYS = {"points_cam", "intrinsics", "visible", "frames", "orthographic"}
+
+# What zipfile, its decompressors, numpy and json raise on damaged or hostile files. RuntimeError: encrypted; MemoryError:
+# an array's header that claims to be huge.
+_UNREADABLE = (
+    ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError, MemoryError, OverflowError,
+    zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -127,12 +136,12 @@ class PoseClip:
         path = Path(path)
         part = path.with_name(path.name + ".part")
         part.write_bytes(self.to_bytes())
-        os.replace(part, path)
+        part.replace(path)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> PoseClip:
         try:
-            with open(path, "rb") as stream:
+            with Path(path).open("rb") as stream:
                 return cls._read(stream, str(path))
         except OSError as error:
             raise InvalidClip(f"{path} cannot be read: {error.strerror}.") from error
@@ -141,7 +150,10 @@ class PoseClip:
     def _read(cls, stream: BinaryIO, what: str) -> PoseClip:
         try:
             with zipfile.ZipFile(stream) as archive:
-                size = sum(entry.file_size for entry in archive.infolist())
+                entries = archive.infolist()
+            size = sum(entry.file_size for entry in entries)
+            if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+                raise InvalidClip(f"{what} is compressed by a method that numpy does not write.")
             if size > MAX_BYTES:
                 raise InvalidClip(f"{what} unpacks to {size / 2**20:.0f} MB, more than {MAX_BYTES / 2**20:.0f}.")
             stream.seek(0)
@@ -158,5 +170,5 @@ class PoseClip:
                 **arrays, fps=float(header["fps"]), width=int(header["width"]), height=int(header["height"]),
                 people=tuple(map(str, header["people"])), source=dict(header["source"]),
             )  # fmt: skip
-        except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, RecursionError) as error:
+        except _UNREADABLE as error:
             raise InvalidClip(f"{what} is not a readable .npz clip ({type(error).__name__}).") from error

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from understudy.core.pose.head import head_keypoints, head_visible
 
 SIDE, UP, FORWARD = np.array([1.0, 0, 0]), np.array([0, 0, 1.0]), np.array([0, -1.0, 0])

@@ -1,0 +1,95 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from understudy.core.errors import NotHumanoid
+from understudy.core.pose.bones.roles import REQUIRED
+from understudy.core.pose.detect import USER_MAPPING, detect, from_mapping
+
+LIMBS = {
+    "LeftArm": "Spine2", "LeftForeArm": "LeftArm", "LeftHand": "LeftForeArm",
+    "RightArm": "Spine2", "RightForeArm": "RightArm", "RightHand": "RightForeArm",
+    "LeftUpLeg": "Hips", "LeftLeg": "LeftUpLeg", "LeftFoot": "LeftLeg",
+    "RightUpLeg": "Hips", "RightLeg": "RightUpLeg", "RightFoot": "RightLeg",
+}  # fmt: skip
+MIXAMO = {"Hips": None, "Spine": "Hips", "Spine1": "Spine", "Spine2": "Spine1", "Neck": "Spine2", "Head": "Neck", **LIMBS}
+
+
+def renamed(parents, rename):
+    return {rename(bone): parent and rename(parent) for bone, parent in parents.items()}
+
+
+@pytest.mark.parametrize("prefix", ["", "mixamorig:", "mixamorig7:", "mixamorig_", "mixamorig", "Hero:mixamorig:", "Armature|"])
+def test_namespaces_and_prefixes_do_not_matter(prefix):
+    detection = detect(renamed(MIXAMO, lambda bone: prefix + bone))
+    assert detection.family == "Mixamo"
+    assert detection.mapping["left_forearm"] == f"{prefix}LeftForeArm"
+    assert "left_toe" in detection.missing
+
+
+def test_case_and_separators_do_not_matter():
+    unreal = {"pelvis": None, "spine_01": "pelvis", "spine_02": "spine_01", "spine_03": "spine_02", "head": "spine_03"}
+    for side in "lr":
+        above = "spine_03"
+        for bone in ("upperarm", "lowerarm", "hand"):
+            unreal[f"{bone}_{side}"], above = above, f"{bone}_{side}"
+        above = "pelvis"
+        for bone in ("thigh", "calf", "foot"):
+            unreal[f"{bone}_{side}"], above = above, f"{bone}_{side}"
+    for rename in (str, str.upper, lambda bone: bone.replace("_", "."), lambda bone: bone.replace("_", " ").title()):
+        detection = detect(renamed(unreal, rename))
+        assert detection.family == "Unreal"
+        assert detection.mapping["right_shin"] == rename("calf_r")
+
+
+def test_missing_bones_are_named():
+    parents = {bone: parent for bone, parent in MIXAMO.items() if bone != "LeftHand"}
+    with pytest.raises(NotHumanoid, match=r"'Hero' looks like Mixamo.* left hand\."):
+        detect(parents, "'Hero'")
+
+
+def test_right_names_in_the_wrong_order_are_refused():
+    parents = MIXAMO | {"LeftForeArm": "LeftHand", "LeftHand": "LeftArm"}
+    with pytest.raises(NotHumanoid, match="left forearm"):
+        detect(parents)
+    with pytest.raises(NotHumanoid, match="right shin"):
+        detect(MIXAMO | {"RightLeg": "LeftUpLeg"})
+
+
+@pytest.mark.parametrize(
+    "parents", [{}, {"Bone": None}, {f"Bone.{n:03}": f"Bone.{n - 1:03}" if n else None for n in range(40)}]
+)
+def test_chains_and_empty_armatures_are_not_humanoid(parents):
+    with pytest.raises(NotHumanoid):
+        detect(parents)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.text(max_size=12), st.none(), max_size=30))
+def test_names_that_mean_nothing_are_refused(parents):
+    with pytest.raises(NotHumanoid):
+        detect(parents)
+
+
+MAPPING = {role: f"bone {role}" for role in REQUIRED}
+BONES = dict.fromkeys(MAPPING.values()) | {"extra": None}
+
+
+def test_the_users_mapping_is_taken_as_it_is():
+    detection = from_mapping(MAPPING | {"left_toe": "extra", "nose": ""}, BONES)
+    assert detection.family == USER_MAPPING
+    assert detection.mapping == MAPPING | {"left_toe": "extra"}
+    assert "nose" in detection.missing
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"left_shin": ""}, "lacks left shin"),
+        ({"left_shin": "gone"}, "no bone 'gone'"),
+        ({"left_shin": "bone left_foot"}, "both left shin and left foot"),
+        ({"tail": "extra"}, "unknown role"),
+    ],
+)
+def test_a_mapping_that_cannot_be_is_refused(change, message):
+    with pytest.raises(NotHumanoid, match=message):
+        from_mapping(MAPPING | change, BONES)
