@@ -94,7 +94,8 @@ class GenerationSettings:
             size = getattr(self, name)
             require(16 <= size <= 8192, f"{name} {size} is not between 16 and 8192")
         require(1 <= self.steps <= 1000, f"steps {self.steps} is not between 1 and 1000")
-        require(math.isfinite(self.guidance) and 0 <= self.guidance <= 100, f"guidance {self.guidance} is not between 0 and 100")
+        guided = math.isfinite(self.guidance) and 0 <= self.guidance <= 100
+        require(guided, f"guidance {self.guidance} is not between 0 and 100")
         require(0 <= self.seed < 2**32, f"seed {self.seed} is not between 0 and 4294967295")
         require(len(self.prompt) <= 10_000, "the prompt is longer than 10,000 characters")
         require(1 <= self.context_frames <= 1024, f"context_frames {self.context_frames} is not between 1 and 1024")

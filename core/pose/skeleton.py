@@ -40,10 +40,7 @@ BODY_LIMBS = (
 HAND_EDGES = tuple((0 if joint == 1 else start - 1, start) for start, joint in
                    ((4 * finger + joint, joint) for finger in range(5) for joint in (1, 2, 3, 4)))  # fmt: skip
 
-BODY_COLOURS = tuple(
-    tuple(bytes.fromhex(code))
-    for code in (
-        "ff0000 ff5500 ffaa00 ffff00 aaff00 55ff00 00ff00 00ff55 00ffaa 00ffff 00aaff 0055ff 0000ff 5500ff aa00ff "
-        "ff00ff ff00aa ff0055"
-    ).split()
-)
+_COLOUR_CODES = """
+ff0000 ff5500 ffaa00 ffff00 aaff00 55ff00 00ff00 00ff55 00ffaa 00ffff 00aaff 0055ff 0000ff 5500ff aa00ff ff00ff ff00aa ff0055
+"""
+BODY_COLOURS = tuple(tuple(bytes.fromhex(code)) for code in _COLOUR_CODES.split())

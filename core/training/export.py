@@ -1,0 +1,25 @@
+"""The trained networks as one safetensors file, in half precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from ..diffusion.autoencoder import Autoencoder
+from ..diffusion.unet import Denoiser
+
+
+def export(folder: Path, autoencoder: Autoencoder, denoiser: Denoiser) -> Path:
+    """Write `folder/understudy.safetensors`, whole or not at all, and return its path."""
+    tensors = {
+        f"{name}.{key}": value.detach().to(torch.bfloat16).contiguous()
+        for name, model in (("autoencoder", autoencoder), ("denoiser", denoiser))
+        for key, value in model.state_dict().items()
+    }
+    path = folder / "understudy.safetensors"
+    part = path.with_suffix(".part")
+    save_file(tensors, part)
+    part.replace(path)
+    return path
