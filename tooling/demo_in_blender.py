@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -82,9 +83,7 @@ def make_take(options: argparse.Namespace) -> None:
         settings.steps = options.steps
 
     tell("stage Starting the server")
-    bpy.ops.understudy.start_server()
-    server_control, timer = addon("server_control"), addon("timer")
-    timer.wait(server_control.server.tick)
+    bpy.ops.understudy.start_server(wait=True)
     try:
         tell("stage Rendering the reference")
         bpy.ops.understudy.render_reference()
@@ -97,8 +96,7 @@ def make_take(options: argparse.Namespace) -> None:
         with progress_told():
             bpy.ops.understudy.generate(wait=True)
     finally:
-        bpy.ops.understudy.stop_server()
-        timer.wait(server_control.server.tick)
+        bpy.ops.understudy.stop_server(wait=True)
 
     tell("stage Saving")
     gather(scene, addon("session").session.folder, out)
@@ -111,7 +109,7 @@ def gather(scene: bpy.types.Scene, take: Path, out: Path) -> None:
     (take / "clip.npz").replace(out / "clip.npz")
     (take / "request.json").replace(out / "request.json")
     take.replace(out / "frames")
-    (out / "takes").rmdir()
+    shutil.rmtree(out / "takes")
     strip.directory = "//frames"
     scene.understudy.people[0].reference = "//reference.png"
 
