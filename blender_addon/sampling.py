@@ -27,8 +27,9 @@ from ..core.pose.rig import HEAD_POINTS, Attachment, Posed, attach
 
 _BLENDER_TO_CLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # a camera of Blender's looks along -z with y up
 
-# What says where the crown is: vertices that the head bone moves, near it, and no more than are needed to find the extremes.
-_HEAD_WEIGHT, _HEAD_REACH, _HEAD_VERTICES, _FEW_VERTICES = 0.5, 0.5, 20_000, 8
+# The vertices that say where the crown is: moved by the head bone, no further from it than the hips are (which takes in hats,
+# to be told by their size), and no more than are needed to find the extremes.
+_HEAD_WEIGHT, _HEAD_REACH, _HEAD_VERTICES, _FEW_VERTICES = 0.5, 1.0, 20_000, 8
 
 Rows = tuple[tuple[float, ...], ...]
 
