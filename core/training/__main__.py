@@ -15,17 +15,17 @@ from .loop import Budget
 from .sheets import contact_sheet
 from .stages import HEIGHT, WIDTH, train_autoencoder, train_clips, train_frames
 
-SHARES = {"autoencoder": 0.15, "frames": 0.6, "clips": 0.25}  # of --minutes; rendering comes on top
+SHARES = {"autoencoder": 0.11, "frames": 0.63, "clips": 0.26}  # of --minutes; rendering comes on top
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=80, help="training time in all, over as many sittings as it takes")
+    parser.add_argument("--minutes", type=float, default=95, help="training time in all, over as many sittings as it takes")
     parser.add_argument("--characters", type=int, default=1500, help="procedural people to render")
     parser.add_argument("--out", type=Path, default=Path("out/train"), help="checkpoints, curves, sheets and weights")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    budgets = {stage: Budget(options.minutes * share) for stage, share in SHARES.items()}
+    budgets = {stage: Budget(options.minutes * share, save_every=300) for stage, share in SHARES.items()}
 
     autoencoder = train_autoencoder(options.out, budgets["autoencoder"]).eval()
     data = Dataset(options.out / "dataset", options.characters, WIDTH, HEIGHT, autoencoder.mean.shape[1])
@@ -34,7 +34,7 @@ def main() -> None:
     def sheet(stage: str):
         def draw(ema: Denoiser, minutes: float) -> None:
             temporal = stage == "clips"
-            picture = contact_sheet(ema, autoencoder, temporal=temporal)
+            picture = contact_sheet(ema, autoencoder, characters=4, steps=6, temporal=temporal)
             Image.fromarray(picture).save(options.out / f"{stage}-{minutes:05.1f}.png")
             export(options.out, autoencoder, ema)
 

@@ -15,6 +15,7 @@ from ..control.guide import draw_guide
 from ..diffusion.autoencoder import Autoencoder
 from ..pose.skeleton import KEYPOINT_COUNT
 from .characters import CONES
+from .parallel import each
 from .renderer import CELL, NO_CONE
 from .shots import CLIP_FRAMES, FRAMES, REFERENCES, shoot
 
@@ -66,8 +67,8 @@ class Dataset:
     def build(self, autoencoder: Autoencoder) -> None:
         """Render and encode the characters that are still missing."""
         started, first = time.monotonic(), self.length
-        for seed in range(self.length, self.characters):
-            shot = shoot(seed, self.width, self.height)
+        seeds = range(first, self.characters)
+        for seed, shot in zip(seeds, each(lambda seed: shoot(seed, self.width, self.height), seeds), strict=True):
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
                 pictures = (shot.pictures.float() / 127.5 - 1).to(memory_format=torch.channels_last)
                 latents = autoencoder.encode(pictures)

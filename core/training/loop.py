@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .parallel import backward
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -34,11 +36,13 @@ def train(
 ) -> nn.Module:
     """Train `model` until the budget is spent; return the exponential moving average of its weights.
 
-    `loss_of(step)` computes one step's loss. The learning rates in `groups` warm up over 100 steps and fall along a cosine of
-    the time spent. State lives in `folder/<name>.pt`; the curve in `folder/<name>.jsonl`. Called again, it goes on.
+    `loss_of(part)` computes the loss of one worker's part of a batch (see `parallel`). The learning rates in `groups` warm up
+    over 100 steps and fall along a cosine of the time spent. State lives in `folder/<name>.pt`, the curve in
+    `folder/<name>.jsonl`. Called again, it goes on.
     """
     state_path = folder / f"{name}.pt"
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.01)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     peaks = [group["lr"] for group in optimizer.param_groups]
     ema = copy.deepcopy(model).requires_grad_(False)
     step, spent = 0, 0.0
@@ -64,16 +68,13 @@ def train(
         rate = min(1, (step + 1) / 100) * (0.03 + 0.97 * (0.5 + 0.5 * math.cos(math.pi * spent / total)))
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * rate
-        loss = loss_of(step)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        losses.append(backward(loss_of, parameters))
+        nn.utils.clip_grad_norm_(parameters, 0.5)
         optimizer.step()
         step += 1
         decay = min(ema_decay, (1 + step) / (10 + step))
         with torch.no_grad():
             torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - decay)
-        losses.append(loss.item())
         now = time.monotonic()
         spent, last = spent + now - last, now
         if spent - logged > 15:

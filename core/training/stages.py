@@ -12,6 +12,7 @@ from ..diffusion.autoencoder import Autoencoder, AutoencoderConfig
 from ..diffusion.unet import Denoiser
 from .dataset import Batch, Dataset
 from .loop import Budget, train
+from .parallel import each, workers
 from .shots import shoot
 
 WIDTH, HEIGHT = 192, 256
@@ -30,11 +31,11 @@ def train_autoencoder(folder: Path, budget: Budget, characters: int = 150) -> Au
     """Stage 0. Pictures of the first `characters` seeds, in 128 x 128 crops."""
     pictures = _pictures(folder / "pictures.npy", characters)
     model = Autoencoder(AutoencoderConfig()).to(memory_format=torch.channels_last)
-    rng = np.random.default_rng(0)
+    rngs = generators()
 
-    def loss_of(_: int) -> Tensor:
-        batch = []
-        for index in rng.integers(len(pictures), size=16):
+    def loss_of(part: int) -> Tensor:
+        rng, batch = rngs[part], []
+        for index in rng.integers(len(pictures), size=16 // len(rngs)):
             top, left = rng.integers(HEIGHT - 127), rng.integers(WIDTH - 127)
             crop = torch.from_numpy(pictures[index, :, top : top + 128, left : left + 128])
             batch.append(crop.flip(-1) if rng.random() < 0.5 else crop)
@@ -68,17 +69,12 @@ def _pictures(path: Path, characters: int) -> np.ndarray:
     """uint8 [N, 3, H, W] of the first characters, rendered once and kept in `path`."""
     if not path.exists():
         print(f"rendering {characters} characters for the autoencoder", flush=True)
-        pictures = torch.cat([shoot(seed, WIDTH, HEIGHT).pictures for seed in range(characters)])
+        pictures = torch.cat(list(each(lambda seed: shoot(seed, WIDTH, HEIGHT).pictures, range(characters))))
         part = path.with_suffix(".part")
         with part.open("wb") as stream:
             np.save(stream, pictures.numpy())
         part.replace(path)
     return np.load(path)
-
-
-def count(model: nn.Module) -> float:
-    """Parameters, in millions."""
-    return sum(parameter.numel() for parameter in model.parameters()) / 1e6
 
 
 class MatchLoss:
@@ -145,24 +141,36 @@ def denoising_loss(model: Denoiser, batch: Batch, rng: np.random.Generator, fram
 
 def train_frames(folder: Path, model: Denoiser, data: Dataset, budget: Budget, on_save=None) -> Denoiser:
     """Stage 1: single pictures; the temporal modules rest."""
-    rng = np.random.default_rng()
+    rngs = generators()
     temporal = set(model.temporal_parameters())
     spatial = [parameter for parameter in model.parameters() if parameter not in temporal]
     groups = [{"params": spatial, "lr": 5e-4}]
-    return train(
-        "frames", model, groups, lambda _: denoising_loss(model, data.singles(rng, 6, 6), rng, None), budget, folder,
-        on_save=on_save,
-    )  # fmt: skip
+
+    def loss_of(part: int) -> Tensor:
+        return denoising_loss(model, data.singles(rngs[part], 6 // len(rngs), 6), rngs[part], None)
+
+    return train("frames", model, groups, loss_of, budget, folder, on_save=on_save)
 
 
 def train_clips(folder: Path, model: Denoiser, data: Dataset, budget: Budget, frames: int = 8, on_save=None) -> Denoiser:
     """Stage 2: clips; the temporal modules learn, the rest follows at 0.4 of their rate."""
-    rng = np.random.default_rng()
+    rngs = generators()
     temporal = model.temporal_parameters()
     rest = set(temporal)
     spatial = [parameter for parameter in model.parameters() if parameter not in rest]
     groups = [{"params": temporal, "lr": 4e-4}, {"params": spatial, "lr": 1.6e-4}]
-    return train(
-        "clips", model, groups, lambda _: denoising_loss(model, data.clips(rng, 4, frames), rng, frames), budget, folder,
-        on_save=on_save,
-    )  # fmt: skip
+
+    def loss_of(part: int) -> Tensor:
+        return denoising_loss(model, data.clips(rngs[part], 4 // len(rngs), frames), rngs[part], frames)
+
+    return train("clips", model, groups, loss_of, budget, folder, on_save=on_save)
+
+
+def generators() -> list[np.random.Generator]:
+    """One random generator a worker, different at every sitting."""
+    return [np.random.default_rng() for _ in range(workers())]
+
+
+def count(model: nn.Module) -> float:
+    """Parameters, in millions."""
+    return sum(parameter.numel() for parameter in model.parameters()) / 1e6
