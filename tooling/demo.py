@@ -25,6 +25,7 @@ from .progress import Bar, duration
 WORK = ".work"  # in the output folder: Blender's profile, the zip, Blender's talk
 PRODUCTS = ("frames", "takes", "take.blend", "take.blend1", "take.mp4", "clip.npz", "request.json", "reference.png",
             "contact-sheet.png", WORK)  # fmt: skip
+NOISE = ("Fra:", "@progress", "Understudy: ")  # in Blender's talk, of no use to who looks for an error
 
 
 class DemoError(Exception):
@@ -79,40 +80,40 @@ def run_in_blender(options: DemoOptions, archive: Path) -> None:
     profile.mkdir()
     variables = {**os.environ, "BLENDER_USER_RESOURCES": str(profile)}
     talk = work / "blender.log"
-    process = subprocess.Popen(
+    with talk.open("w", encoding="utf-8") as log, subprocess.Popen(
         blender_command(options, archive), cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, encoding="utf-8", errors="replace",
-    )  # fmt: skip
-    try:
-        with talk.open("w", encoding="utf-8") as log:
+    ) as process:  # fmt: skip
+        try:
             _show(process, log)
-        status = process.wait()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
+        except BaseException:
+            process.terminate()
+            raise
+    status = process.returncode
     if status or not (options.out / "take.blend").is_file():
-        tail = "\n".join(talk.read_text(encoding="utf-8").splitlines()[-20:])
+        lines = [line for line in talk.read_text(encoding="utf-8").splitlines() if not line.startswith(NOISE)]
+        tail = "\n".join(lines[-20:])
         raise DemoError(f"Blender ended with status {status}:\n{tail}\nAll that it said: {talk}")
 
 
 def _show(process: subprocess.Popen, log) -> None:
+    """Blender's lines into the log; what the driver tells in them onto the console."""
     bar: Bar | None = None
     for line in process.stdout:
         log.write(line)
         log.flush()
         kind, _, text = line.rstrip("\n").partition(" ")
         if kind == "@stage":
-            if bar:
-                bar.__exit__(None, None, None)
-                bar = None
-            if text == "Generating":
-                bar = Bar(text)
-            else:
-                print(f"{text} ...", flush=True)
-        elif kind == "@progress" and bar:
+            print(f"{text} ...", flush=True)
+        elif kind == "@progress":
+            bar = bar or Bar("Generating")
             fraction, _, label = text.partition(" ")
-            bar.update(float(fraction), label)
+            bar.update(float(fraction), label, extrapolate=False)
+        elif kind == "@generated":
+            bar.finish()
+            bar = None
+    if bar:
+        bar.finish(complete=False)
 
 
 def show_results(out: Path) -> None:

@@ -3,7 +3,7 @@
     python tooling/demo_in_blender.py -- ARGUMENTS                           under the bpy module
     blender -b --python-exit-code 1 --python tooling/demo_in_blender.py -- ARGUMENTS
 
-It speaks to `tooling.demo` in lines: `@stage TEXT`, `@progress FRACTION TEXT`; everything else is Blender's own talk.
+It speaks to `tooling.demo` in lines, `@stage TEXT`, `@progress FRACTION TEXT`, `@generated`; the rest is Blender's own talk.
 BLENDER_USER_RESOURCES names the profile, which is empty. Standard library and bpy only: this is Blender's Python.
 """
 
@@ -16,9 +16,11 @@ import os
 import shutil
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 import bpy
 
@@ -39,6 +41,7 @@ def addon(module: str) -> ModuleType:
 def install(archive: Path) -> None:
     """Through Blender's own extension manager, as a user does with Install from Disk."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.context.preferences.filepaths.save_version = 0  # no take.blend1 beside take.blend
     bpy.ops.extensions.package_install_files(filepath=str(archive), repo=REPOSITORY, enable_on_install=True)
     if PACKAGE not in bpy.context.preferences.addons:
         raise RuntimeError(f"Blender did not enable {archive.name}; its messages are above.")
@@ -92,13 +95,12 @@ def make_take(options: argparse.Namespace) -> None:
         person.reference = str(out / "reference.png")
         # Saved before the take, so that the strip's path can be relative to the file.
         bpy.ops.wm.save_as_mainfile(filepath=str(out / "take.blend"))
-        tell("stage Generating")
         with progress_told():
             bpy.ops.understudy.generate(wait=True)
+        tell("generated")
     finally:
         bpy.ops.understudy.stop_server(wait=True)
 
-    tell("stage Saving")
     gather(scene, addon("session").session.folder, out)
     bpy.ops.wm.save_as_mainfile(filepath=str(out / "take.blend"))
 
@@ -127,12 +129,25 @@ def main(arguments: list[str]) -> None:
     tell("stage Installing the extension")
     install(options.archive)
     make_take(options)
-    tell("stage Done")
+
+
+def main_of_module(arguments: list[str]) -> NoReturn:
+    """`main` under the bpy module, where some add-ons keep the interpreter from ending: everything is saved by then."""
+    status = 1
+    try:
+        main(arguments)
+        status = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 if __name__ == "__main__":
-    main(sys.argv[sys.argv.index("--") + 1 :])
-    if bpy.app.binary_path == "":
-        # Under the bpy module some add-ons keep the interpreter from ending; everything is saved by now.
-        sys.stdout.flush()
-        os._exit(0)
+    given = sys.argv[sys.argv.index("--") + 1 :]
+    if bpy.app.binary_path:
+        main(given)
+    else:
+        main_of_module(given)

@@ -137,15 +137,14 @@ def _install(venv: Path, uv: str | None) -> None:
     log = venv / LOG
     command = [*installer.command, "--editable", f"{ROOT}[{EXTRAS}]"]
     with Bar("Environment") as bar, log.open("w", encoding="utf-8") as kept:
-        process = subprocess.Popen(
+        with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace"
-        )
-        try:
-            _follow(process, installer, bar, kept)
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
+        ) as process:
+            try:
+                _follow(process, installer, bar, kept)
+            except BaseException:
+                process.terminate()
+                raise
         if process.returncode:
             tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-15:])
             raise SetupError(

@@ -35,16 +35,22 @@ class Bar:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        took = duration(time.monotonic() - self.started)
-        self._write(f"{self.title}: {'done in' if kind is None else 'stopped after'} {took}", final=True)
+        self.finish(complete=kind is None)
 
-    def update(self, fraction: float, label: str = "") -> None:
-        """`fraction` of the work, 0 to 1; it never goes back, because a bar that does is not believed."""
+    def finish(self, complete: bool = True) -> None:
+        took = duration(time.monotonic() - self.started)
+        self._write(f"{self.title}: {'done in' if complete else 'stopped after'} {took}", final=True)
+
+    def update(self, fraction: float, label: str = "", extrapolate: bool = True) -> None:
+        """`fraction` of the work, 0 to 1; it never goes back, because a bar that does is not believed.
+
+        Without `extrapolate`, the label says how much time is left.
+        """
         self.fraction = max(self.fraction, min(1.0, fraction))
         filled = round(self.fraction * WIDTH)
         line = f"{self.title} [{'#' * filled}{'.' * (WIDTH - filled)}] {self.fraction:4.0%}"
         elapsed = time.monotonic() - self.started
-        if 0.01 < self.fraction < 1 and elapsed > 1:
+        if extrapolate and 0.01 < self.fraction < 1 and elapsed > 1:
             line += f"  {duration(elapsed * (1 / self.fraction - 1))} left"
         self._write(f"{line}  {label}".rstrip())
 

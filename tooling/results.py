@@ -8,7 +8,7 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from understudy.core.control.openpose import draw_clip_frame
+from understudy.core.control.guide import draw_guide
 from understudy.core.pose.clip import PoseClip
 
 EVERY = 6  # frames from one column of the sheet to the next
@@ -35,10 +35,11 @@ def write_film(path: Path, frames: Sequence[np.ndarray], fps: float) -> None:
 def contact_sheet(clip: PoseClip, reference: Path, frames: Sequence[np.ndarray]) -> Image.Image:
     """Three labelled rows, reference, skeleton and result; a column for every sixth frame.
 
-    The skeleton is drawn from the clip as the engine reads it, at the size of the frames.
+    The skeleton is drawn from the clip as the bundled engine draws it for itself.
     """
     height, width = frames[0].shape[:2]
     chosen = range(0, len(frames), EVERY)
+    points, drawable = clip.pixels(width, height), clip.drawable()
     with Image.open(reference) as picture:
         still = _fitted(picture.convert("RGB"), width, height)
     font = ImageFont.load_default(15)
@@ -47,7 +48,7 @@ def contact_sheet(clip: PoseClip, reference: Path, frames: Sequence[np.ndarray])
     for row, label in enumerate(("Reference", "Skeleton", "Result")):
         draw.text((12, HEADER_HEIGHT + row * (height + GAP) + height // 2), label, INK, font, anchor="lm")
     for column, index in enumerate(chosen):
-        skeleton = draw_clip_frame(clip, index, width, height, stick=max(2, height // 128))
+        skeleton = draw_guide(points[index], drawable[index], width, height, shrink=1)
         left = LABEL_WIDTH + column * (width + GAP)
         draw.text((left + width // 2, HEADER_HEIGHT // 2), f"frame {clip.frames[index]}", INK, font, anchor="mm")
         for row, cell in enumerate((still, Image.fromarray(skeleton), Image.fromarray(frames[index]))):
