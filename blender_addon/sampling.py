@@ -88,6 +88,17 @@ class SampleOptions:
         return self.source == "CAMERA" or (self.view is not None and self.view.through_camera)
 
 
+def find_bones(armature: bpy.types.Object, mapping: Mapping[str, str] | None = None) -> Detection:
+    """Which bone plays which role: as `mapping` says, or detected from names. A few ms: not for a panel's draw().
+
+    Raises `NotHumanoid`.
+    """
+    parents = {bone.name: bone.parent.name if bone.parent else None for bone in armature.data.bones}
+    if mapping is None:
+        return detect(parents, repr(armature.name))
+    return from_mapping(mapping, parents, repr(armature.name))
+
+
 def validate(scene: bpy.types.Scene, options: SampleOptions) -> tuple[Detection, ...]:
     """The bones of each person, when all is fit to be sampled.
 
@@ -109,11 +120,7 @@ def validate(scene: bpy.types.Scene, options: SampleOptions) -> tuple[Detection,
         if armature.mode == "EDIT":
             raise PoseError(f"{armature.name!r} is in Edit Mode, where it has no pose.", "Leave Edit Mode and try again.")
         _evaluated(armature, view_layer.depsgraph)
-        parents = {bone.name: bone.parent.name if bone.parent else None for bone in armature.data.bones}
-        if mapping is None:
-            detections.append(detect(parents, repr(armature.name)))
-        else:
-            detections.append(from_mapping(mapping, parents, repr(armature.name)))
+        detections.append(find_bones(armature, mapping))
     if options.uses_camera:
         _check_camera(scene)
     elif options.view is None:
@@ -258,7 +265,7 @@ class _Rig:
         `views` [T, 4, 4] map world to camera space. Raises `NotHumanoid` if the person stands in no pose.
         """
         attachment = self._attach()
-        to_camera = np.einsum("tij,tjk,tbkl->tbil", views, np.stack(self._worlds), np.stack(self._matrices))
+        to_camera = (views @ np.stack(self._worlds))[:, None] @ np.stack(self._matrices)  # [T, B, 4, 4]
         points = attachment.points(to_camera)
         visible = np.repeat(attachment.present[None], len(points), axis=0)
         side, up, forward = np.moveaxis(attachment.head_directions(to_camera), 1, 0)

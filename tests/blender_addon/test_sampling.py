@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Matrix, Vector
-from understudy.blender_addon.sampling import Person, SampleOptions, Sampling, View, sample, validate
+from understudy.blender_addon.sampling import Person, SampleOptions, Sampling, View, find_bones, sample, validate
 from understudy.core.errors import EmptyRange, NoArmature, NoCamera, NotHumanoid, PoseError
 from understudy.core.pose.skeleton import INDEX
 
@@ -304,7 +304,7 @@ def test_people_are_sampled_side_by_side_under_unique_names(scene):
 
 def test_the_users_mapping_names_bones_that_detection_does_not_know(scene):
     expected = sample(scene, options(armature := make_armature(scene)))
-    mapping = {str(role): bone for role, bone in validate(scene, options(armature))[0].mapping.items()}
+    mapping = {str(role): bone for role, bone in find_bones(armature).mapping.items()}
     for bone in armature.data.bones:
         bone.name = f"x{bone.name}x"
     with pytest.raises(NotHumanoid):
