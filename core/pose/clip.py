@@ -163,9 +163,7 @@ class PoseClip:
                 arrays = {name: archive[name] for name in _ARRAYS}
                 header = json.loads(archive["header"].tobytes())
             if header["format"] != FORMAT:
-                raise InvalidClip(
-                    f"{what} has format {header['format']}, this version reads {FORMAT}.", "Update Understudy."
-                )
+                raise InvalidClip(f"{what} has format {header['format']}, this version reads {FORMAT}.", "Update Understudy.")
             return cls(
                 **arrays, fps=float(header["fps"]), width=int(header["width"]), height=int(header["height"]),
                 people=tuple(map(str, header["people"])), source=dict(header["source"]),
