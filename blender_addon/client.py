@@ -7,7 +7,7 @@ import json
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..core.errors import JobFailed, ServerUnreachable, Unauthorized, UnderstudyError, from_json
@@ -41,12 +41,12 @@ class Client:
     def engines(self) -> list[dict]:
         return self._json("GET", "/v1/engines")["engines"]
 
-    def submit(self, request: JobRequest, clip: bytes, references: Sequence[bytes], key: str) -> Job:
-        """Queue one job. `references` are pictures, in the clip's order of people; the same `key` twice is the same job."""
+    def submit(self, request: JobRequest, clip: bytes, references: Mapping[str, bytes], key: str) -> Job:
+        """Queue one job. `references` are pictures by the clip's names; the same `key` twice is the same job."""
         parts = [
             ("request.json", "application/json", json.dumps(request.to_json()).encode()),
             ("clip.npz", "application/octet-stream", clip),
-            *((f"reference-{person}.png", "application/octet-stream", data) for person, data in enumerate(references)),
+            *((f"reference-{person}.png", "application/octet-stream", data) for person, data in references.items()),
         ]
         body, content_type = multipart(parts)
         headers = {"Content-Type": content_type, "Idempotency-Key": key}
@@ -122,8 +122,10 @@ def multipart(parts: Iterable[tuple[str, str, bytes]]) -> tuple[bytes, str]:
     boundary = uuid.uuid4().hex
     chunks = []
     for name, content_type, data in parts:
+        # As browsers quote names.
+        quoted = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
         head = (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{quoted}"; filename="{quoted}"\r\n'
             f"Content-Type: {content_type}\r\n\r\n"
         )
         chunks += [head.encode(), data, b"\r\n"]

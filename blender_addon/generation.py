@@ -66,7 +66,7 @@ class Generation:
 
     def _generate(self) -> Finished:
         plan = self._plan
-        references = [read_reference(person, path) for person, path in plan.references]
+        references = {person: read_reference(person, path) for person, path in plan.references}
         client = self._connect()
         clip = self._clip.get()
         if clip is None or self._cancelled.is_set():

@@ -10,8 +10,8 @@ import bpy
 
 from ..core.errors import NoCamera, PoseError
 
-LONG_SIDE = 768  # pixels, at least: engines scale references down, never up
-SAMPLES = 32
+LONG_SIDE = 512  # pixels, at least: engines scale references down, never up
+SAMPLES = 24
 BACKGROUND = (0.5, 0.5, 0.5)  # linear RGB; plain, as engines expect it
 _DRAWN = {"MESH", "CURVE", "CURVES", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "GPENCIL", "GREASEPENCIL"}
 

@@ -165,9 +165,10 @@ class Session:
     def _advance(self) -> None:
         changed = timer.drain(self._inbox, self._handle)
         if self.phase is Phase.SAMPLING:
-            if self._sampling.advance(SLICE_SECONDS):
+            if self.progress.sampled == 1.0:  # in a tick of its own: the last slice has used its time up
                 self._deliver()
             else:
+                self._sampling.advance(SLICE_SECONDS)
                 self.progress.sampled = self._sampling.fraction
             changed = True
         if changed:
@@ -178,7 +179,7 @@ class Session:
         self._sampling.restore()
         self._sampling = None
         self.phase = Phase.SUBMITTING
-        self.progress.sampled, self.progress.note = 1.0, "Sending the poses to the server"
+        self.progress.note = "Sending the poses to the server"
         self._generation.deliver(clip)
 
     def _handle(self, message: Message) -> None:
