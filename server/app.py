@@ -25,7 +25,7 @@ from ..core.version import VERSION
 from .files import full_disk_named
 from .jobs import Jobs, Submission
 from .refusals import refusal
-from .security import MAX_BODY_BYTES, BodyTooLargeError
+from .security import BodyTooLargeError, body_too_large
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -151,7 +151,8 @@ def _on_understudy_error(request: Request, error: UnderstudyError) -> Response:
 
 def _on_http_error(request: Request, error: HTTPException) -> Response:
     """What the framework refuses by itself: no such address, no such method, a body that is not multipart."""
-    return refusal(InvalidRequest(f"{request.method} {request.url.path}: {error.detail}."), error.status_code)
+    message = f"{request.method} {request.url.path}: {error.detail}."
+    return refusal(InvalidRequest(message, "Use the same version of Understudy on both sides."), error.status_code)
 
 
 def _on_validation_error(request: Request, error: RequestValidationError) -> Response:
@@ -160,7 +161,7 @@ def _on_validation_error(request: Request, error: RequestValidationError) -> Res
 
 
 def _on_body_too_large(request: Request, error: BodyTooLargeError) -> Response:
-    return refusal(InvalidRequest(f"The request is larger than {MAX_BODY_BYTES // 2**20} MB."), 413)
+    return body_too_large()
 
 
 def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:

@@ -25,8 +25,12 @@ _HEADERS: dict[type[UnderstudyError], dict[str, str]] = {
 }
 
 
-def refusal(error: UnderstudyError, status: int | None = None) -> JSONResponse:
-    """The response that tells `error`, with its own status unless `status` says another."""
+def refusal(error: UnderstudyError, status: int | None = None, hang_up: bool = False) -> JSONResponse:
+    """The response that tells `error`, with its own status unless `status` says another.
+
+    `hang_up` for a request whose body is not wanted: else the connection stays open for the rest of it.
+    """
     if status is None:
         status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    return JSONResponse(error.to_json(), status, _HEADERS.get(type(error)))
+    headers = _HEADERS.get(type(error), {}) | ({"Connection": "close"} if hang_up else {})
+    return JSONResponse(error.to_json(), status, headers)

@@ -134,6 +134,7 @@ class JobRun:
     def _on_progress(self, progress: Progress) -> None:
         match progress:
             case Ready(device):
+                self._eta = Eta(self._job.frames_total)  # what the worker's start took says nothing of the steps
                 self._tell(
                     EventKind.STARTED, {"engine": self._settings.engine, "device": device, "frames": self._job.frames_total}
                 )

@@ -6,12 +6,13 @@ import ipaddress
 import secrets
 from collections.abc import Collection
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..core.errors import InvalidRequest, ServerStartFailed, Unauthorized, UnderstudyError
 from .refusals import refusal
 
-MAX_BODY_BYTES = 512 * 2**20
+MAX_BODY_BYTES = 256 * 2**20
 
 
 def new_token() -> str:
@@ -51,7 +52,7 @@ class Guard:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             found = self._objection(scope["headers"])
-            await (refusal(*found) if found else self._app)(scope, receive, send)
+            await (refusal(*found, hang_up=True) if found else self._app)(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
 
@@ -78,13 +79,18 @@ class BodyTooLargeError(Exception):
 
 
 class BodyLimit:
-    """ASGI middleware: stops a request's body at `limit` bytes, while it streams."""
+    """ASGI middleware: refuses a body that says it is larger than `limit` bytes, and stops one that turns out to be."""
 
     def __init__(self, app: ASGIApp, limit: int = MAX_BODY_BYTES):
         self._app = app
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # h11 has checked that the header, where there is one, is a number.
+        said = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+        if said > self._limit:
+            await body_too_large(self._limit)(scope, receive, send)
+            return
         read = 0
 
         async def limited() -> Message:
@@ -96,3 +102,8 @@ class BodyLimit:
             return message
 
         await self._app(scope, limited, send)
+
+
+def body_too_large(limit: int = MAX_BODY_BYTES) -> Response:
+    error = InvalidRequest(f"The request is larger than {limit / 2**20:.0f} MB.", "Make a shorter take.")
+    return refusal(error, 413, hang_up=True)
