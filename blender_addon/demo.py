@@ -110,7 +110,7 @@ def make_scene(scene: bpy.types.Scene, frames: int = FRAMES) -> bpy.types.Object
     scene.render.fps, scene.render.fps_base = FPS, 1.0
     scene.render.resolution_x, scene.render.resolution_y = SIZE
     scene.render.resolution_percentage = 100
-    scene.view_settings.view_transform = "Standard"  # the colours as they are named above
+    scene.view_settings.view_transform = "Standard"  # type: ignore[assignment]  # the colours as they are named
     scene.frame_set(1)
     return armature
 

@@ -103,14 +103,14 @@ def _bones() -> dict[str, tuple[Vector, Vector, str | None]]:
                 bones[side + name] = (mirror(head, side), mirror(tail, side), parent)
                 parent = side + name
         for finger in ("Thumb", *FINGERS):
-            joints = _finger_joints(finger)
+            knuckles = _finger_joints(finger)
             parent = f"{side}Hand"
-            for number, (head, tail) in enumerate(pairwise(joints), start=1):
+            for number, (head, tail) in enumerate(pairwise(knuckles), start=1):
                 name = f"{side}Hand{finger}{number}"
                 bones[name] = (mirror(head, side), mirror(tail, side), parent)
                 parent = name
-            tip = joints[-1] + (joints[-1] - joints[-2]).normalized() * 0.01
-            bones[f"{side}Hand{finger}4"] = (mirror(joints[-1], side), mirror(tip, side), parent)
+            tip = knuckles[-1] + (knuckles[-1] - knuckles[-2]).normalized() * 0.01
+            bones[f"{side}Hand{finger}4"] = (mirror(knuckles[-1], side), mirror(tip, side), parent)
     return bones
 
 

@@ -129,12 +129,12 @@ def joint_weights(place: float, lengths: Sequence[float], bones: Sequence[str], 
     return weights
 
 
-def ellipsoid(centre: Sequence[float], radii: Sequence[float], bone: str, rows: int = 12) -> list[Ring]:
+def ellipsoid(centre: Vector | Sequence[float], radii: Sequence[float], bone: str, rows: int = 12) -> list[Ring]:
     """Rings of an ellipsoid (radii along x, y, z), from bottom to top."""
     rings = []
     for row in range(1, rows):
         angle = math.pi * row / rows
         size = math.sin(angle)
-        place = Vector(centre) - Vector((0, 0, radii[2] * math.cos(angle)))
+        place = Vector(tuple(centre)) - Vector((0, 0, radii[2] * math.cos(angle)))
         rings.append(Ring(place, (radii[0] * size, radii[1] * size), Vector((1, 0, 0)), Vector((0, 1, 0)), {bone: 1.0}))
     return rings

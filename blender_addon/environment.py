@@ -204,4 +204,6 @@ def _clean_variables() -> dict[str, str]:
 
 def _windowless() -> dict[str, int]:
     """On Windows, no console window flashes up."""
-    return {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NO_WINDOW}
+    return {}

@@ -27,7 +27,7 @@ def _fail(operator: bpy.types.Operator, error: UnderstudyError) -> set[str]:
     return {"CANCELLED"}
 
 
-def _waits(operator: bpy.types.Operator) -> bool:
+def _waits(operator) -> bool:
     """Whether to wait for the end: always without a window, where Blender runs no timers."""
     return operator.wait or bpy.app.background
 
@@ -44,7 +44,7 @@ class _PersonOperator:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if not context.scene.understudy.people and plan.active_armature(context) is None:
-            cls.poll_message_set("Select the armature of your character first")
+            cls.poll_message_set("Select the armature of your character first")  # type: ignore[attr-defined]
             return False
         return True
 
@@ -242,7 +242,7 @@ class ExportClip(bpy.types.Operator, ExportHelper):
         return True
 
     def execute(self, context):
-        path = Path(bpy.path.abspath(self.filepath))
+        path = Path(bpy.path.abspath(self.filepath))  # type: ignore[attr-defined]
         try:
             clip = sample(context.scene, plan.plan_samples(context))
             if path.suffix == ".npz":
@@ -302,7 +302,7 @@ class StopServer(bpy.types.Operator):
             chosen = preferences().server()
         except UnderstudyError as error:
             return _fail(self, error)
-        server.stop(chosen)
+        server.stop(chosen)  # type: ignore[arg-type]  # poll() has seen to it that it is local
         return _server_done(self)
 
 

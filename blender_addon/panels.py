@@ -159,7 +159,7 @@ def _draw_server(layout: bpy.types.UILayout) -> None:
         return
     row = layout.row(align=True)
     device = f" on {server.device}" if server.state is ServerState.RUNNING and server.device else ""
-    row.label(text=server.state.value + device, icon=_SERVER_ICONS[server.state])
+    row.label(text=server.state.value + device, icon=_SERVER_ICONS[server.state])  # type: ignore[arg-type]
     if chosen.server_mode == "LOCAL":
         if server.state is ServerState.RUNNING:
             row.operator("understudy.stop_server", text="", icon="PAUSE")
@@ -187,11 +187,11 @@ def _draw_outcome(layout: bpy.types.UILayout, width: int) -> None:
     lines = _wrap(error.message, width) + _wrap(error.remedy, width)
     for number, line in enumerate(lines):
         icon = "INFO" if isinstance(error, Cancelled) else "ERROR"
-        box.label(text=line, icon="BLANK1" if number else icon)
+        box.label(text=line, icon="BLANK1" if number else icon)  # type: ignore[arg-type]
     for kind, (operator, label, icon) in FIXES.items():
         if isinstance(error, kind):
             box.separator()
-            box.operator(operator, text=label, icon=icon)
+            box.operator(operator, text=label, icon=icon)  # type: ignore[arg-type]
 
 
 def _draw_bones(layout: bpy.types.UILayout, person) -> None:

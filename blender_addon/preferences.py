@@ -128,7 +128,7 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
 
 
 def preferences() -> UnderstudyPreferences:
-    return bpy.context.preferences.addons[ROOT].preferences
+    return bpy.context.preferences.addons[ROOT].preferences  # type: ignore[return-value]
 
 
 def _user_folder(name: str) -> Path:

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..core.errors import EmptyRange, NoArmature, NoCamera, NotHumanoid, PoseError
 from ..core.pose.clip import PoseClip
+from ..core.pose.bones.roles import Role
 from ..core.pose.detect import Detection, detect, from_mapping
 from ..core.pose.head import head_visible
 from ..core.pose.intrinsics import Lens, camera_intrinsics, window_intrinsics
@@ -222,7 +223,7 @@ class Sampling:
             # Blender ignores the scale of a camera.
             world_to_view = np.array(camera.matrix_world.normalized().inverted())
             render = self._scene.render
-            lens = _lens(camera.data)
+            lens = _lens(camera.data)  # type: ignore[arg-type]  # a camera object has a camera
             pixel_aspect = render.pixel_aspect_y / render.pixel_aspect_x
             self._intrinsics.append(camera_intrinsics(lens, options.width, options.height, pixel_aspect))
             self._orthographic.append(lens.orthographic)
@@ -293,7 +294,7 @@ def _head_vertices(scene: bpy.types.Scene, armature: bpy.types.Object, detection
 
     Hair and hats are often meshes of their own, and follow few. None without such a mesh.
     """
-    head_bone = detection.mapping["head"]
+    head_bone = detection.mapping[Role("head")]
     reach = _HEAD_REACH * np.linalg.norm(rest.head("head") - rest.middle("thigh"))
     best, most = None, 0
     for mesh in scene.objects:

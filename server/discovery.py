@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -63,7 +63,7 @@ def _whereabouts(data: Path) -> str:
 
 def _lock(stream: BinaryIO) -> None:
     """Take the lock or raise `OSError` at once."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         import msvcrt
 
         stream.seek(0)

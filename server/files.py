@@ -7,6 +7,7 @@ import getpass
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +53,7 @@ def write_atomically(path: Path, data: bytes, private: bool = False) -> None:
 
 def make_private(path: Path) -> None:
     """Leave access to `path` to its owner alone, also where it existed with a wider mode."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         # Windows has no mode bits: drop the inherited entries of the access list and keep one for this user.
         command = ["icacls", str(path), "/inheritance:r", "/grant:r", f"{getpass.getuser()}:F"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, creationflags=subprocess.CREATE_NO_WINDOW)
@@ -62,7 +63,7 @@ def make_private(path: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` durable. Windows cannot open a folder, and its NTFS journals renames itself."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

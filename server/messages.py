@@ -11,7 +11,7 @@ import json
 import struct
 import threading
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ _PREFIX = struct.Struct("<II")  # bytes of header, bytes of pixels
 class Pipe:
     """One end of the conversation, over two binary streams. Several threads may send; one receives."""
 
-    def __init__(self, reader: BinaryIO, writer: BinaryIO):
+    def __init__(self, reader: IO[bytes], writer: IO[bytes]):
         self._reader = reader
         self._writer = writer
         self._sending = threading.Lock()

@@ -90,7 +90,7 @@ class Inbox:
                 os._exit(0)  # the server is gone, and nobody wants what we are drawing
             if isinstance(message, Cancel):
                 self._cancelled = message.job
-            else:
+            elif isinstance(message, Generate):
                 self._jobs.put(message)
 
     def next_job(self) -> Generate:

@@ -22,6 +22,9 @@ ROOMS = ("blender_addon", "core", "server")
 ADDED = (
     ("Scene", "understudy"),  # the add-on registers it
     ("NodeSocket", "default_value"),  # every kind of socket that our code sets has it
+    ("Modifier", "object"),  # of the kinds that our code looks into, found by their `type`
+    ("Space", "region_3d"),  # likewise
+    ("Strip", "elements"),  # of image strips, the only ones that our code makes
 )
 
 

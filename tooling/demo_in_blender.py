@@ -74,6 +74,7 @@ def make_take(options: argparse.Namespace) -> None:
     preferences.environment_mode = "EXISTING"
     preferences.python_path = str(options.python)
     preferences.takes_folder = str(out / "takes")
+    preferences.idle_minutes = 1  # a demo that is killed leaves no server for long
 
     tell("stage Making the demo scene")
     armature = addon("demo").make_scene(scene, options.frames)

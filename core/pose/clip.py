@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -107,7 +107,7 @@ class PoseClip:
 
     def select(self, frames: slice | np.ndarray | list[int]) -> PoseClip:
         """The same clip with only these frames (indices, not scene frame numbers)."""
-        picked = {name: np.ascontiguousarray(getattr(self, name)[frames]) for name in _ARRAYS}
+        picked: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[frames]) for name in _ARRAYS}
         return dataclasses.replace(self, **picked)
 
     def digest(self) -> str:

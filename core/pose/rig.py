@@ -61,7 +61,8 @@ class Posed:
         return self.matrices[row, :3, 3] + self.lengths[row] * self.matrices[row, :3, 1]
 
     def middle(self, part: str) -> np.ndarray:
-        return sum(self.head(sided(side, part)) for side in SIDES) / 2
+        left, right = (self.head(sided(side, part)) for side in SIDES)
+        return (left + right) / 2
 
     def stands(self) -> bool:
         """Whether head, hips and feet are in one line and the sides at right angles to it: fit to calibrate on."""
@@ -225,7 +226,7 @@ def _finger_tip(pose: Posed, finger: str) -> np.ndarray:
     middle = last - pose.head(f"{finger}_2")
     reach = pose.tail(f"{finger}_3") - last
     along = reach @ _unit(middle)
-    if _within(along, _PLAUSIBLE_TIP, np.linalg.norm(middle)) and along > 0.8 * np.linalg.norm(reach):
+    if _within(along, _PLAUSIBLE_TIP, float(np.linalg.norm(middle))) and along > 0.8 * np.linalg.norm(reach):
         return last + reach
     return last + _TIP_LENGTH * middle
 

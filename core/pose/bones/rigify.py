@@ -6,7 +6,7 @@ the limb is in FK. Their order is broken: ORG bones stand between them. No defor
 
 from .family import Family
 
-_CENTRE = {
+_CENTRE: dict[str, str | tuple[str, ...]] = {
     "hips": "spine",
     "spine": "spine.001",
     "chest": "spine.002",
@@ -14,7 +14,7 @@ _CENTRE = {
     "neck": "spine.004",
     "head": ("spine.006", "spine.005"),
 }
-_SIDED = {
+_SIDED: dict[str, str | tuple[str, ...]] = {
     "clavicle": "shoulder.{side}",
     "upper_arm": "upper_arm.{side}",
     "forearm": "forearm.{side}",

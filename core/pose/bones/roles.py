@@ -24,7 +24,8 @@ _SIDED_PARENTS = {
 CENTRE_PARTS = tuple(_CENTRE_PARENTS)
 SIDED_PARTS = tuple(_SIDED_PARENTS)
 
-Role = enum.StrEnum("Role", [*CENTRE_PARTS, *(f"{side}_{part}" for side in SIDES for part in SIDED_PARTS)], module=__name__)
+_ROLES = [*CENTRE_PARTS, *(f"{side}_{part}" for side in SIDES for part in SIDED_PARTS)]
+Role = enum.StrEnum("Role", _ROLES, module=__name__)  # type: ignore[misc]  # mypy reads lists of literals alone
 """`Role("left_upper_arm")`; also a plain string, so that mappings travel as JSON and as Blender properties."""
 
 
