@@ -19,8 +19,8 @@ import bpy
 import numpy as np
 
 from ..core.errors import EmptyRange, NoArmature, NoCamera, NotHumanoid, PoseError
-from ..core.pose.clip import PoseClip
 from ..core.pose.bones.roles import Role
+from ..core.pose.clip import PoseClip
 from ..core.pose.detect import Detection, detect, from_mapping
 from ..core.pose.head import head_visible
 from ..core.pose.intrinsics import Lens, camera_intrinsics, window_intrinsics
