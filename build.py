@@ -13,6 +13,7 @@ Needs Python 3.9 or later and nothing else.
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,12 +29,12 @@ def run(command: list[str | Path]) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where the environment is (default: .venv)")
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="folder of the environment (default: .venv)")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("env", help="make the environment alone")
     demo = commands.add_parser("demo", help="the main job in a real Blender")
     demo.add_argument("--out", type=Path, default=ROOT / "out" / "demo")
-    demo.add_argument("--blender", type=Path, help="an installed Blender (4.2 or later) instead of the bpy module")
+    demo.add_argument("--blender", help="an installed Blender (4.2 or later) instead of the bpy module")
     demo.add_argument("--frames", type=int, default=48)
     demo.add_argument("--size", default="192x256", help="WIDTHxHEIGHT of the frames (default: 192x256)")
     demo.add_argument("--steps", type=int, help="denoising steps (default: the engine's)")
@@ -61,7 +62,11 @@ def main(arguments: list[str] | None = None) -> int:
         command = [python, "-m", "tooling.demo", "--out", options.out.absolute(), "--frames", str(options.frames)]
         command += ["--size", options.size, "--seed", str(options.seed)]
         command += ["--steps", str(options.steps)] if options.steps else []
-        command += ["--blender", options.blender.absolute()] if options.blender else []
+        if options.blender:
+            program = shutil.which(options.blender)
+            if program is None:
+                parser.error(f"{options.blender} is not a program")
+            command += ["--blender", Path(program).absolute()]
         return run(command)
     print(f"The environment is ready: {python}")
     return 0

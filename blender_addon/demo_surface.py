@@ -135,6 +135,6 @@ def ellipsoid(centre: Vector | Sequence[float], radii: Sequence[float], bone: st
     for row in range(1, rows):
         angle = math.pi * row / rows
         size = math.sin(angle)
-        place = Vector(tuple(centre)) - Vector((0, 0, radii[2] * math.cos(angle)))
+        place = Vector((centre[0], centre[1], centre[2] - radii[2] * math.cos(angle)))
         rings.append(Ring(place, (radii[0] * size, radii[1] * size), Vector((1, 0, 0)), Vector((0, 1, 0)), {bone: 1.0}))
     return rings

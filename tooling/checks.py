@@ -24,6 +24,7 @@ ADDED = (
     ("NodeSocket", "default_value"),  # every kind of socket that our code sets has it
     ("Modifier", "object"),  # of the kinds that our code looks into, found by their `type`
     ("Space", "region_3d"),  # likewise
+    ("WorkSpace", "sequencer_scene"),  # since Blender 5.0
     ("Strip", "elements"),  # of image strips, the only ones that our code makes
 )
 
