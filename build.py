@@ -46,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command not in ("test", "train"):
         parser.error(f"unrecognised arguments: {' '.join(rest)}")
+    blender = options.command == "demo" and options.blender and shutil.which(options.blender)
+    if blender is None:
+        parser.error(f"{options.blender} is not a program")
 
     try:
         python = environment.ensure(options.venv.absolute())
@@ -62,11 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         command = [python, "-m", "tooling.demo", "--out", options.out.absolute(), "--frames", str(options.frames)]
         command += ["--size", options.size, "--seed", str(options.seed)]
         command += ["--steps", str(options.steps)] if options.steps else []
-        if options.blender:
-            program = shutil.which(options.blender)
-            if program is None:
-                parser.error(f"{options.blender} is not a program")
-            command += ["--blender", Path(program).absolute()]
+        command += ["--blender", Path(blender).absolute()] if blender else []
         return run(command)
     print(f"The environment is ready: {python}")
     return 0
