@@ -46,9 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command not in ("test", "train"):
         parser.error(f"unrecognised arguments: {' '.join(rest)}")
-    blender = options.command == "demo" and options.blender and shutil.which(options.blender)
-    if blender is None:
-        parser.error(f"{options.blender} is not a program")
+    blender = None
+    if options.command == "demo" and options.blender:
+        blender = shutil.which(options.blender)
+        if blender is None:
+            parser.error(f"{options.blender} is not a program")
 
     try:
         python = environment.ensure(options.venv.absolute())

@@ -58,3 +58,19 @@ def test_arguments_of_test_go_to_pytest(monkeypatch):
     monkeypatch.setattr(build, "run", lambda command: commands.append(command) or 0)
     assert build.main(["test", "tests/core", "-x"]) == 0
     assert commands == [[Path("python"), "-m", "pytest", "tests/core", "-x"]]
+
+
+def test_the_demo_needs_no_options(monkeypatch):
+    commands = []
+    monkeypatch.setattr(build.environment, "ensure", lambda venv: Path("python"))
+    monkeypatch.setattr(build, "run", lambda command: commands.append(command) or 0)
+    assert build.main(["demo"]) == 0
+    assert commands[0][:3] == [Path("python"), "-m", "tooling.demo"]
+    assert "--blender" not in commands[0]
+
+
+def test_a_blender_that_is_none_is_refused_before_anything_is_set_up(monkeypatch, capsys):
+    monkeypatch.setattr(build.environment, "ensure", lambda venv: pytest.fail("set up"))
+    with pytest.raises(SystemExit):
+        build.main(["demo", "--blender", "no-such-blender"])
+    assert "no-such-blender is not a program" in capsys.readouterr().err
