@@ -38,16 +38,18 @@ _SERVER_ICONS = {
     ServerState.RUNNING: "CHECKMARK", ServerState.FAILED: "ERROR",
 }  # fmt: skip
 PICTURE_SCALE = 9.0
+REFERENCE_SCALE = 6.0
 
 
 class PeopleList(bpy.types.UIList):
     bl_idname = "UNDERSTUDY_UL_people"
 
     def draw_item(self, _context, layout, _data, person, _icon, _active, _property, _index=0):
-        row = layout.row(align=True)
-        row.label(icon="ARMATURE_DATA" if person.armature else "ERROR")
-        row.prop(person, "armature", text="", icon="NONE")
-        row.label(icon="IMAGE_DATA" if person.reference else "ADD" if person.armature else "BLANK1")
+        if person.armature:
+            layout.label(text=person.armature.name, icon="OUTLINER_OB_ARMATURE")
+        else:
+            layout.label(text="No armature", icon="ERROR")
+        layout.label(text="", icon="IMAGE_DATA" if person.reference else "IMAGE_REFERENCE")
 
 
 class _SidebarPanel:
@@ -96,12 +98,11 @@ class PeoplePanel(_SidebarPanel, bpy.types.Panel):
             layout.operator("understudy.render_reference", icon="RENDER_STILL")
             return
         person = settings.people[min(settings.active_person, len(settings.people) - 1)]
-        row = layout.row(align=True)
-        row.prop(person, "reference", text="")
-        row.operator("understudy.render_reference", text="", icon="RENDER_STILL")
+        layout.prop(person, "armature", text="")
+        layout.prop(person, "reference", text="", placeholder="Reference picture")
+        layout.operator("understudy.render_reference", icon="RENDER_STILL")
         if person.reference:
-            path = Path(bpy.path.abspath(person.reference))
-            layout.template_icon(icon_of(path), scale=PICTURE_SCALE * 0.6)
+            layout.template_icon(icon_of(Path(bpy.path.abspath(person.reference))), scale=REFERENCE_SCALE)
         _draw_bones(layout, person)
 
 

@@ -47,8 +47,9 @@ def render_reference(scene: bpy.types.Scene, armature: bpy.types.Object, size: t
             if other.type in _DRAWN:
                 change(other, "hide_render", other not in body)
         path.parent.mkdir(parents=True, exist_ok=True)
+        change(scene, "world", _plain_world(stack))
         if bpy.app.background:
-            _render_cycles(scene, change, stack)
+            _render_cycles(scene, change)
         else:
             _render_viewport(scene, change)
     if not path.is_file():
@@ -84,13 +85,17 @@ class Changes:
             setattr(owner, name, value)
 
 
-def _render_cycles(scene: bpy.types.Scene, change: Changes, stack: contextlib.ExitStack) -> None:
+def _plain_world(stack: contextlib.ExitStack) -> bpy.types.World:
     world = bpy.data.worlds.new("Understudy reference")
     stack.callback(bpy.data.worlds.remove, world)
-    world.use_nodes = True
-    background = world.node_tree.nodes["Background"]
-    background.inputs["Color"].default_value = (*BACKGROUND, 1.0)
-    change(scene, "world", world)
+    world.color = BACKGROUND
+    if bpy.app.version < (5, 0):  # later ones have nodes in every world
+        world.use_nodes = True
+    world.node_tree.nodes["Background"].inputs["Color"].default_value = (*BACKGROUND, 1.0)
+    return world
+
+
+def _render_cycles(scene: bpy.types.Scene, change: Changes) -> None:
     change(scene.render, "engine", "CYCLES")
     change(scene.cycles, "device", "CPU")
     change(scene.cycles, "samples", SAMPLES)
@@ -103,11 +108,23 @@ def _render_viewport(scene: bpy.types.Scene, change: Changes) -> None:
     for other in scene.objects:
         if other.type in _DRAWN:
             change(other, "hide_viewport", other.hide_render)
+    for material in bpy.data.materials:
+        # Solid shading draws this colour, which few people set; that of the shader is the one they see.
+        if not material.library and (colour := _shader_colour(material)):
+            change(material, "diffuse_color", colour)
     shading = scene.display.shading
-    change(shading, "type", "SOLID")
     change(shading, "light", "STUDIO")
     change(shading, "color_type", "TEXTURE")
     change(shading, "show_cavity", False)
-    change(shading, "background_type", "VIEWPORT")
-    change(shading, "background_color", BACKGROUND)
+    change(shading, "show_object_outline", False)
+    change(shading, "background_type", "WORLD")
     bpy.ops.render.opengl(write_still=True, view_context=False)
+
+
+def _shader_colour(material: bpy.types.Material) -> tuple[float, ...] | None:
+    """The colour of the material's first shader that has one of its own, linear RGBA."""
+    for node in material.node_tree.nodes if material.node_tree else ():
+        for name in ("Base Color", "Color"):
+            if node.type.startswith("BSDF") and (socket := node.inputs.get(name)) and not socket.is_linked:
+                return tuple(socket.default_value)
+    return None

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 import bpy
 
 from ..core.errors import Cancelled, JobFailed, PoseError, UnderstudyError
-from . import timer
+from . import takes, timer
 from .generation import Generation, GenerationPlan
 from .messages import (
     Failed,
@@ -29,7 +29,7 @@ from .messages import (
     Submitted,
 )
 from .sampling import SampleOptions, Sampling
-from .takes import Take, import_take
+from .takes import Take
 
 SLICE_SECONDS = 0.006  # of sampling in one tick: with the tick's own work, below the 10 ms that we promise
 PAUSE = 0.05
@@ -156,8 +156,8 @@ class Session:
             what = f"The take failed: {type(error).__name__}: {error}."
             self._end(JobFailed(what, "Please report it, with Blender's console."))
         seconds = time.perf_counter() - began
-        phase = "importing" if self._take else phase.value
-        self.longest_tick[phase] = max(seconds, self.longest_tick.get(phase, 0.0))
+        doing = "importing" if self._take else phase.value
+        self.longest_tick[doing] = max(seconds, self.longest_tick.get(doing, 0.0))
         if not self.busy:
             return None
         return 0.0 if self.phase is Phase.SAMPLING else PAUSE
@@ -225,7 +225,8 @@ class Session:
             request=self._plan.generation.request, job=finished.job, frames=finished.frames,
             first_frame=finished.first_frame, clip_digest=finished.clip_digest, channel=self._plan.channel,
         )  # fmt: skip
-        strip = import_take(scene, self._take)
+        strip = takes.import_take(scene, self._take)
+        takes.show(scene)
         bpy.ops.ed.undo_push(message=f"Import {strip.name}")
         last = finished.first_frame + len(finished.frames) - 1
         self.outcome = f"{strip.name}: channel {strip.channel}, frames {finished.first_frame} to {last}"

@@ -46,7 +46,14 @@ def import_take(scene: bpy.types.Scene, take: Take) -> bpy.types.Strip:
     return strip
 
 
-def strips_of(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
+def show(scene: bpy.types.Scene) -> None:
+    """Since Blender 5.0 sequencers edit the scene that their workspace names: where that is none, name this one."""
+    for window in bpy.context.window_manager.windows:
+        if getattr(window.workspace, "sequencer_scene", scene) is None:
+            window.workspace.sequencer_scene = scene
+
+
+def strips_of(editor: bpy.types.SequenceEditor) -> bpy.types.StripsTopLevel:
     """The strips at the top level; `sequences` until Blender 4.3."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences
 
