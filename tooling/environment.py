@@ -59,7 +59,7 @@ def ensure(venv: Path) -> Path:
     if python.exists() and stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return python
     stamp.unlink(missing_ok=True)
-    print(f"Setting up {venv} (Python 3.11, torch, Blender as a module; about 3 GB on disk).", flush=True)
+    print(f"Setting up {venv} (Python 3.11, torch, Blender as a module; about 2.5 GB on disk).", flush=True)
     uv = shutil.which("uv")
     _create(venv, uv)
     _forget_half_installed(site_packages_of(venv))
