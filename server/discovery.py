@@ -57,7 +57,7 @@ def _whereabouts(data: Path) -> str:
     try:
         found = json.loads(_file(data).read_bytes())
         return f": {found['url']}, process {found['pid']}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return ""
 
 

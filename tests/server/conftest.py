@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 import time
@@ -64,7 +63,7 @@ class RunningServer:
         found.unlink(missing_ok=True)
         with (data.parent / f"{data.name}.log").open("ab") as log:
             command = [sys.executable, "-m", "understudy.server", "serve", "--data", str(data), *options]
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment())
+            process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
         while not found.exists():
             assert process.poll() is None and time.monotonic() < deadline, (data.parent / f"{data.name}.log").read_text()
@@ -128,9 +127,13 @@ class RunningServer:
         return self.process.wait(timeout=15)
 
 
-def environment() -> dict[str, str]:
-    """One thread, and the CPU: the same bytes on every machine that runs the tests."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "UNDERSTUDY_DEVICE": "cpu"}
+@pytest.fixture(scope="module", autouse=True)
+def one_thread_on_the_cpu() -> Iterator[None]:
+    """The same bytes on every machine that runs the tests, for every process that they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("UNDERSTUDY_DEVICE", "cpu")
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -157,18 +160,11 @@ def start_server(tmp_path) -> Iterator[Callable[..., RunningServer]]:
             running.kill()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def clip_factory() -> Callable[[int], PoseClip]:
     return make_clip
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def reference() -> bytes:
     return make_reference()
-
-
-@pytest.fixture
-def cpu_environment(monkeypatch) -> None:
-    """For workers that the test itself starts."""
-    for name in ("OMP_NUM_THREADS", "UNDERSTUDY_DEVICE"):
-        monkeypatch.setenv(name, environment()[name])

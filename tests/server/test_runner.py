@@ -17,12 +17,11 @@ from understudy.server.runner import Runner
 from understudy.server.store import Store
 from understudy.server.worker import Worker
 
-pytestmark = pytest.mark.usefixtures("cpu_environment")
 
-
-@pytest.fixture
-def jobs(tmp_path):
-    """The job service with a runner at work."""
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    """The job service with a runner at work, for every test: none of them ends it."""
+    tmp_path = tmp_path_factory.mktemp("runner")
     store = Store(tmp_path / "jobs.sqlite")
     jobs = Jobs(tmp_path, store, EventLog(store))
     runner = Runner(tmp_path, jobs, Worker(tmp_path / "worker.log"))

@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import psutil
-import pytest
 from understudy.core.engines.interface import FrameReady, PreviewReady, StepDone
 from understudy.server.messages import Frame, Pipe, Preview, Ready, Step
 from understudy.server.worker_main import as_message, choose_device
@@ -47,7 +46,6 @@ def test_stray_prints_go_to_the_log_and_not_into_the_conversation():
         assert line in log
 
 
-@pytest.mark.usefixtures("cpu_environment")
 def test_the_child_ends_with_its_parent():
     script = ORPHAN.replace("{parent!r}", "str(__import__('os').getpid())")
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
@@ -56,7 +54,6 @@ def test_the_child_ends_with_its_parent():
     child.wait(timeout=5)
 
 
-@pytest.mark.usefixtures("cpu_environment")
 def test_the_child_ends_when_the_pipe_does():
     command = [sys.executable, "-P", "-m", "understudy.server.worker_main", "--parent", str(psutil.Process().pid)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:

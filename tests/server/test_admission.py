@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from understudy.core.errors import InvalidClip, InvalidReference, InvalidRequest, UnknownEngine
+from understudy.core.protocol import MAX_FRAMES, GenerationSettings
+from understudy.server.admission import check, in_order, space_needed
+
+SETTINGS = GenerationSettings(width=64, height=64)
+
+
+def pair(clip):
+    """The same clip with a second person, Bob."""
+    twice = {name: np.concatenate([getattr(clip, name)] * 2, axis=1) for name in ("points_cam", "visible")}
+    return dataclasses.replace(clip, **twice, people=("Ann", "Bob"))
+
+
+def test_what_is_right_passes(clip_factory, reference):
+    check(SETTINGS, clip_factory(2), [reference])
+
+
+def test_the_engine_judges_the_settings_and_the_people(clip_factory, reference):
+    with pytest.raises(UnknownEngine):
+        check(dataclasses.replace(SETTINGS, engine="none"), clip_factory(2), [reference])
+    with pytest.raises(InvalidRequest, match="multiple"):
+        check(dataclasses.replace(SETTINGS, width=65), clip_factory(2), [reference])
+    with pytest.raises(InvalidRequest, match="2 people"):
+        check(SETTINGS, pair(clip_factory(2)), [reference, reference])
+
+
+def test_a_clip_longer_than_any_take_is_refused(clip_factory, reference):
+    clip = clip_factory(1)
+    long = clip.select(np.zeros(MAX_FRAMES + 1, int))
+    with pytest.raises(InvalidClip, match="more than"):
+        check(SETTINGS, long, [reference])
+
+
+def test_the_person_of_a_bad_reference_is_named(clip_factory):
+    with pytest.raises(InvalidReference, match="reference of Ann"):
+        check(SETTINGS, clip_factory(2), [b"text"])
+
+
+def test_references_go_by_name_not_by_order(clip_factory):
+    assert in_order(pair(clip_factory(1)), {"Bob": b"b", "Ann": b"a"}) == (b"a", b"b")
+
+
+@pytest.mark.parametrize(("references", "name"), [({"Ann": b""}, "Bob"), ({"Ann": b"", "Bob": b"", "Cid": b""}, "Cid")])
+def test_whoever_is_missing_or_strange_is_named(clip_factory, references, name):
+    with pytest.raises(InvalidReference, match=name):
+        in_order(pair(clip_factory(1)), references)
+
+
+def test_the_space_is_enough_for_frames_of_noise(clip_factory):
+    small, large = (space_needed(SETTINGS, clip_factory(frames)) for frames in (1, 11))
+    assert large - small >= 10 * 64 * 64 * 3
