@@ -1,0 +1,105 @@
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from understudy.blender_addon import server_process
+from understudy.blender_addon.server_process import LocalServer, RemoteServer, read_address
+from understudy.core.errors import Cancelled, EnvironmentMissing, ServerStartFailed, ServerUnreachable, Unauthorized
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """A server that the test may kill."""
+    server = LocalServer(Path(sys.executable), tmp_path / "data", idle_minutes=5)
+    yield server
+    server_process.stop(server.data)
+
+
+def connect(server: LocalServer, starts: list | None = None):
+    return server.connect(threading.Event(), lambda: starts.append(1) if starts is not None else None)
+
+
+def test_a_server_is_started_once_found_again_and_stopped(own_server):
+    starts: list[int] = []
+    first = connect(own_server, starts)
+    again = connect(LocalServer(own_server.python, own_server.data, 5), starts)  # as after a restart of Blender
+    assert first == again
+    assert len(starts) == 1
+    assert server_process.stop(own_server.data) is True
+    assert server_process.stop(own_server.data) is False
+    with pytest.raises(ServerUnreachable):
+        own_server.find()
+
+
+def test_two_threads_start_one_server(own_server):
+    starts: list[int] = []
+    threads = [threading.Thread(target=connect, args=(own_server, starts)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(starts) == 1
+
+
+def test_a_killed_server_is_started_anew(own_server):
+    connect(own_server)
+    address = read_address(own_server.data)
+    os.kill(address.pid, signal.SIGKILL)
+    os.waitpid(address.pid, 0)
+    starts: list[int] = []
+    assert connect(own_server, starts).url != address.url
+    assert starts == [1]
+
+
+def test_a_server_of_another_version_is_replaced(own_server, monkeypatch):
+    connect(own_server)
+    before = read_address(own_server.data)
+    monkeypatch.setattr(server_process, "VERSION", "9.9.9")
+    connect(own_server)
+    assert read_address(own_server.data).pid != before.pid
+
+
+def test_a_python_without_the_servers_packages_fails_with_its_last_words(tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho no module named fastapi >&2\nexit 3\n")
+    python.chmod(0o755)
+    with pytest.raises(ServerStartFailed, match=r"status 3.*no module named fastapi"):
+        connect(LocalServer(python, tmp_path / "data", 5))
+
+
+def test_no_python_is_a_missing_environment(tmp_path):
+    with pytest.raises(EnvironmentMissing, match="nowhere"):
+        connect(LocalServer(tmp_path / "nowhere", tmp_path / "data", 5))
+
+
+def test_a_start_can_be_cancelled(tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 5\n")
+    python.chmod(0o755)
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(Cancelled):
+        LocalServer(python, tmp_path / "data", 5).connect(cancelled, lambda: None)
+
+
+def test_a_process_that_is_not_the_server_is_never_ended(tmp_path):
+    """After a crash, the number in server.json may have become somebody else's."""
+    told = {"url": "http://127.0.0.1:9", "token": "t", "pid": os.getpid(), "version": "0.1.0", "protocol": 1}
+    (tmp_path / "server.json").write_text(json.dumps(told))
+    assert server_process.stop(tmp_path) is False
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"url": 1}'])
+def test_a_damaged_server_json_counts_as_none(tmp_path, content):
+    (tmp_path / "server.json").write_text(content)
+    assert read_address(tmp_path) is None
+
+
+def test_a_remote_server_is_reached_by_address_and_token(client):
+    assert RemoteServer(client.url, client.token).connect(threading.Event(), lambda: None) == client
+    with pytest.raises(Unauthorized):
+        RemoteServer(client.url, "wrong").find()
