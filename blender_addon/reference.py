@@ -78,8 +78,8 @@ class Changes:
 
     def __call__(self, owner, name: str, value) -> None:
         before = getattr(owner, name)
-        if hasattr(before, "copy"):  # a colour or vector is a window onto the value, and would change with it
-            before = before.copy()
+        if hasattr(before, "__len__") and not isinstance(before, str):
+            before = tuple(before)  # a colour is a window onto the value, and would change with it
         if before != value:
             self._stack.callback(setattr, owner, name, before)
             setattr(owner, name, value)

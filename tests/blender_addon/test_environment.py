@@ -14,7 +14,9 @@ from understudy.core.errors import Cancelled, EnvironmentMissing
 def spec(tmp_path) -> EnvironmentSpec:
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("einops==0.8.2\n")
-    return EnvironmentSpec(tmp_path / "environments" / "server", requirements=requirements, check="import einops; print('einops')")
+    return EnvironmentSpec(
+        tmp_path / "environments" / "server", requirements=requirements, check="import einops; print('einops')"
+    )
 
 
 def test_an_environment_is_made_tried_and_known_as_complete(spec):

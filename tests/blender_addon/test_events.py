@@ -42,7 +42,7 @@ class Scripted:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):  # noqa: N802
+            def do_GET(self):
                 if self.path.endswith("/events"):
                     after = int(self.headers.get("Last-Event-ID", 0))
                     outer.asked_after.append(after)
@@ -50,7 +50,7 @@ class Scripted:
                 else:
                     self.answer("image/png", b"PNG of " + self.path.rpartition("/jobs/job/")[2].encode())
 
-            def do_DELETE(self):  # noqa: N802
+            def do_DELETE(self):
                 outer.deleted += 1
                 request = {"settings": {}, "name": "take"}
                 job = {"id": "job", "state": "cancelled", "request": request, "frames_total": FRAMES}
@@ -105,7 +105,12 @@ def follow(scripted: Scripted, folder, connect=None, cancelled=None) -> tuple[li
     messages: list[Message] = []
     (folder / "previews").mkdir()
     follower = JobFollower(
-        connect or (lambda: scripted.client), "job", folder, folder / "previews", cancelled or threading.Event(), messages.append
+        connect or (lambda: scripted.client),
+        "job",
+        folder,
+        folder / "previews",
+        cancelled or threading.Event(),
+        messages.append,
     )
     return list(follower.run()), messages
 
@@ -174,5 +179,12 @@ def test_a_cancel_that_found_no_connection_is_told_on_the_next_one(play, tmp_pat
 
 def test_comments_names_and_unknown_fields_of_the_stream_are_skipped():
     event = Event(1, "job", EventKind.QUEUED, {"position": 2})
-    lines = [b": ping\r\n", b"\r\n", b"retry: 5\r\n", b"id: 1\r\n", f"data: {json.dumps(event.to_json())}\r\n".encode(), b"\r\n"]
+    lines = [
+        b": ping\r\n",
+        b"\r\n",
+        b"retry: 5\r\n",
+        b"id: 1\r\n",
+        f"data: {json.dumps(event.to_json())}\r\n".encode(),
+        b"\r\n",
+    ]
     assert list(read_events(lines)) == [event]

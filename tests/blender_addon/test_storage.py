@@ -16,7 +16,8 @@ def test_an_earlier_take_is_never_overwritten(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("take", "folder"), [("Walk cycle", "Walk_cycle-0123abcd"), ("../../etc/passwd", "etc_passwd-0123abcd"), ("?", "take-0123abcd")]
+    ("take", "folder"),
+    [("Walk cycle", "Walk_cycle-0123abcd"), ("../../etc/passwd", "etc_passwd-0123abcd"), ("?", "take-0123abcd")],
 )
 def test_any_name_of_a_take_makes_a_safe_folder_name(take, folder):
     assert take_folder_name(take, "0123abcd" * 4) == folder
@@ -25,7 +26,7 @@ def test_any_name_of_a_take_makes_a_safe_folder_name(take, folder):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full, a disk that is always full")
 def test_a_full_disk_is_told_as_such(tmp_path):
     (tmp_path / "0001.png.part").symlink_to("/dev/full")
-    with pytest.raises(DiskFull, match="no space left for .*0001.png"):
+    with pytest.raises(DiskFull, match=r"no space left for .*0001\.png"):
         save(tmp_path / "0001.png", b"picture")
 
 

@@ -1,0 +1,181 @@
+from pathlib import Path
+
+import bpy
+import pytest
+from understudy.blender_addon import demo, server_process
+from understudy.blender_addon.server_control import ServerState, server
+from understudy.blender_addon.session import session
+from understudy.blender_addon.takes import strips_of
+from understudy.core.pose.clip import PoseClip
+
+understudy = bpy.ops.understudy
+
+
+def test_generate_waits_in_background_and_leaves_a_strip(scene, character):
+    assert understudy.generate(wait=True) == {"FINISHED"}
+    assert len(strips_of(scene.sequence_editor)) == 1
+
+
+def test_generate_raises_what_went_wrong_in_a_script(scene, character, tmp_path):
+    (tmp_path / "reference.png").write_text("this is no picture")
+    with pytest.raises(RuntimeError, match="is not a picture"):
+        understudy.generate(wait=True)
+    assert not session.busy
+
+
+def why_not() -> str:
+    """What Generate's tooltip would say."""
+    with pytest.raises(RuntimeError) as caught:
+        understudy.generate()
+    return str(caught.value)
+
+
+def test_generate_says_why_it_cannot_run(scene, tmp_path):
+    assert "no armature is active" in why_not()
+    demo.make_scene(scene)
+    assert "has no reference picture" in why_not()
+    person = scene.understudy.people.add()
+    assert "has no armature" in why_not()
+    person.armature = bpy.context.object
+    assert "has no reference picture" in why_not()
+    person.reference = str(tmp_path / "reference.png")
+    scene.understudy.use_scene_range = False
+    scene.understudy.frame_start, scene.understudy.frame_end = 10, 9
+    assert "frame range is empty" in why_not()
+    scene.understudy.frame_end = 10
+    scene.camera = None
+    assert "no camera" in why_not()
+
+
+def test_an_armature_that_is_no_person_is_refused(scene, character, tmp_path):
+    bpy.ops.object.armature_add()
+    scene.understudy.people[0].armature = bpy.context.object
+    with pytest.raises(RuntimeError, match="does not look like a person"):
+        understudy.generate()
+    with pytest.raises(RuntimeError, match="does not look like a person"):
+        understudy.detect_bones()
+
+
+def test_a_size_the_engine_cannot_draw_is_refused(scene, character):
+    scene.understudy.width = 100
+    with pytest.raises(RuntimeError, match="not a multiple"):
+        understudy.generate()
+
+
+def test_no_environment_is_said_so(scene, character, tmp_path):
+    preferences = bpy.context.preferences.addons["understudy"].preferences
+    preferences.data_folder = str(tmp_path / "elsewhere")
+    preferences.python_path = str(tmp_path / "python")
+    with pytest.raises(RuntimeError, match="no Python environment"):
+        understudy.generate()
+
+
+def test_a_wrong_token_is_said_so(scene, character, client):
+    preferences = bpy.context.preferences.addons["understudy"].preferences
+    preferences.server_mode, preferences.remote_url, preferences.remote_token = "REMOTE", client.url, "wrong"
+    with pytest.raises(RuntimeError, match="token"):
+        understudy.generate()
+
+
+def test_a_remote_server_that_does_not_answer_is_said_so(scene, character):
+    preferences = bpy.context.preferences.addons["understudy"].preferences
+    preferences.server_mode, preferences.remote_url = "REMOTE", "http://127.0.0.1:9"
+    with pytest.raises(RuntimeError, match="does not answer"):
+        understudy.generate()
+
+
+def test_people_are_added_for_the_active_armature_and_removed(scene):
+    armature = demo.make_scene(scene)
+    bpy.context.view_layer.objects.active = bpy.data.objects["Understudy Demo Body"]
+    understudy.add_person()
+    assert scene.understudy.people[0].armature == armature  # the one that moves the active mesh
+    understudy.add_person()
+    assert scene.understudy.people[1].armature is None
+    understudy.remove_person()
+    assert [person.armature for person in scene.understudy.people] == [armature]
+
+
+def test_detected_bones_can_be_changed_and_are_used(scene, character):
+    understudy.detect_bones()
+    person = scene.understudy.people[0]
+    assert person.family == "Mixamo"
+    assert person.mapping()["left_forearm"] == "mixamorig:LeftForeArm"
+    person.bones["left_forearm"].bone = "nosuchbone"
+    with pytest.raises(RuntimeError, match="no bone 'nosuchbone'"):
+        understudy.generate()
+
+
+def test_a_mapping_by_hand_starts_empty_and_is_refused_until_it_is_filled(scene, character):
+    understudy.edit_bones()
+    with pytest.raises(RuntimeError, match="lacks"):
+        understudy.generate()
+
+
+def test_a_clip_is_exported_as_npz_or_as_openpose_json(scene, character, tmp_path):
+    understudy.export_clip(filepath=str(tmp_path / "new" / "clip.npz"))
+    clip = PoseClip.load(tmp_path / "new" / "clip.npz")
+    assert (clip.frames.tolist(), clip.people) == ([5, 6, 7], ("Understudy Demo",))
+    understudy.export_clip(filepath=str(tmp_path / "poses"))
+    assert len(list((tmp_path / "poses").glob("*_keypoints.json"))) == 3
+
+
+def test_an_export_that_cannot_be_written_says_so(scene, character, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RuntimeError, match="cannot be written"):
+        understudy.export_clip(filepath=str(tmp_path / "file" / "poses"))
+
+
+def test_the_server_is_started_and_stopped_by_operators(scene, tmp_path):
+    data = tmp_path / "server"
+    bpy.context.preferences.addons["understudy"].preferences.data_folder = str(data)
+    try:
+        understudy.start_server()
+        assert server.state is ServerState.RUNNING
+        assert next(engine.name for engine in server.engines) == "understudy"
+        understudy.stop_server()
+        assert server.state is ServerState.STOPPED
+        assert not (data / "server.json").exists()
+    finally:
+        server_process.stop(data)
+
+
+def test_an_environment_is_not_made_without_leave_to_go_online(scene):
+    assert not bpy.app.online_access
+    with pytest.raises(RuntimeError, match="online"):
+        understudy.create_environment()
+
+
+def test_an_existing_environment_is_tried(scene):
+    assert understudy.check_environment() == {"FINISHED"}
+
+
+def test_the_reference_is_the_character_alone(scene, character, tmp_path):
+    bpy.ops.mesh.primitive_cube_add(size=50, location=(0, 30, 0))
+    wall, world, size = bpy.context.object, scene.world, (scene.render.resolution_x, scene.render.resolution_y)
+    understudy.render_reference()
+    path = Path(scene.understudy.people[0].reference)
+    assert path.is_relative_to(tmp_path / "takes")
+    picture = bpy.data.images.load(str(path))
+    assert min(picture.size) == 512
+    corner, middle = picture.pixels[:3], picture.pixels[(256 * 512 + 256) * 4 :][:3]
+    assert max(corner) - min(corner) < 0.02  # a plain background
+    assert max(abs(a - b) for a, b in zip(corner, middle, strict=True)) > 0.1  # and somebody before it
+    assert not wall.hide_render
+    assert scene.world == world
+    assert (scene.render.resolution_x, scene.render.resolution_y) == size
+    assert "Understudy reference" not in bpy.data.worlds
+
+
+def test_a_second_reference_does_not_replace_the_first(scene, character):
+    person = scene.understudy.people[0]
+    understudy.render_reference()
+    first = person.reference
+    understudy.render_reference()
+    assert person.reference != first
+    assert Path(first).is_file()
+
+
+def test_an_armature_without_a_body_has_no_picture(scene, character):
+    bpy.data.objects.remove(bpy.data.objects["Understudy Demo Body"])
+    with pytest.raises(RuntimeError, match="moves no mesh"):
+        understudy.render_reference()
