@@ -51,6 +51,11 @@ class JobFolder:
             raise
         sync_folder(self.path.parent)
 
+    def discard_checkpoint(self) -> None:
+        """Remove the latents, and what an interrupted writing of them left."""
+        self.checkpoint.unlink(missing_ok=True)
+        self.checkpoint.with_name(self.checkpoint.name + PART).unlink(missing_ok=True)
+
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 

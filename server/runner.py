@@ -93,7 +93,7 @@ class Runner(threading.Thread):
                 self._make_room()
                 if self._stopping.is_set():
                     return
-        self._jobs.folder(job.id).checkpoint.unlink(missing_ok=True)
+        self._jobs.folder(job.id).discard_checkpoint()
         self._ballast.take_on()
 
     def _make_room(self) -> None:

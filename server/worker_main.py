@@ -16,6 +16,7 @@ from ..core.engines.interface import Engine, FrameReady, PreviewReady, Progress,
 from ..core.errors import Cancelled, JobFailed, OutOfMemory, UnderstudyError
 from ..core.pose.clip import PoseClip
 from ..core.protocol import GenerationSettings
+from .files import full_disk_named
 from .messages import Cancel, Failed, Finished, Frame, Generate, Message, Pipe, Preview, Ready, Step
 from .pictures import decode_reference
 
@@ -125,7 +126,8 @@ class Drawer:
                 self._pipe.send(as_message(progress))
 
             checkpoint = Path(request.checkpoint) if request.checkpoint else None
-            self._loaded(settings.engine).generate(clip, references, settings, on_progress, checkpoint)
+            with full_disk_named("what the job keeps of its latents"):
+                self._loaded(settings.engine).generate(clip, references, settings, on_progress, checkpoint)
         except Cancelled as error:
             return Failed(error.to_json())
         except UnderstudyError as error:

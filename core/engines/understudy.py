@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from einops import rearrange
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ..control.guide import draw_guide
@@ -177,7 +177,8 @@ def fingerprint(clip: PoseClip, picture: np.ndarray, settings: GenerationSetting
 
 def save_latents(path: Path, latents: Tensor, step: int, job: str) -> None:
     part = path.with_name(path.name + ".part")
-    save_file({"latents": latents.cpu().contiguous()}, part, {"step": str(step), "job": job})
+    # Not `save_file`: on a full disk that raises an error of its own, which nobody can tell from another.
+    part.write_bytes(save({"latents": latents.cpu().contiguous()}, {"step": str(step), "job": job}))
     part.replace(path)
 
 
