@@ -55,6 +55,10 @@ class Client:
     def job(self, job: str) -> Job:
         return Job.from_json(self._json("GET", f"/v1/jobs/{job}"))
 
+    def jobs(self) -> list[Job]:
+        """Newest first."""
+        return [Job.from_json(entry) for entry in self._json("GET", "/v1/jobs")["jobs"]]
+
     def cancel(self, job: str) -> Job:
         return Job.from_json(self._json("DELETE", f"/v1/jobs/{job}"))
 

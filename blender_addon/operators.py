@@ -180,9 +180,10 @@ class Generate(bpy.types.Operator):
             return {"FINISHED"}
         try:
             timer.wait(_printing(session.tick))
-        finally:  # Ctrl+C in a console: the server must not go on
-            if session.busy:
+        finally:
+            if session.busy:  # Ctrl+C in a console: the server must not go on
                 session.cancel()
+                timer.wait(session.tick)
         if session.error:
             return _fail(self, session.error)
         self.report({"INFO"}, session.outcome)
@@ -230,7 +231,7 @@ class ExportClip(bpy.types.Operator, ExportHelper):
     bl_label = "Export Poses"
     bl_options = {"REGISTER"}
 
-    filename_ext = ""
+    filename_ext = ".npz"  # offered; a name without it means a folder
     check_extension = None
     filter_glob: bpy.props.StringProperty(default="*.npz;*.json", options={"HIDDEN"})
 
@@ -298,11 +299,7 @@ class StopServer(bpy.types.Operator):
         return _server_is_free(cls)
 
     def execute(self, context):
-        try:
-            chosen = preferences().server()
-        except UnderstudyError as error:
-            return _fail(self, error)
-        server.stop(chosen)  # type: ignore[arg-type]  # poll() has seen to it that it is local
+        server.stop(preferences().data())
         return _server_done(self)
 
 

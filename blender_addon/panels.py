@@ -74,7 +74,7 @@ class TakePanel(_SidebarPanel, bpy.types.Panel):
             row = layout.row()
             row.scale_y = 1.6
             row.operator("understudy.generate", icon="RENDER_ANIMATION")
-            _draw_outcome(layout, context.region.width)
+            _draw_outcome(layout)
         if session.preview:
             layout.template_icon(icon_of(session.preview), scale=PICTURE_SCALE)
 
@@ -152,10 +152,23 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
 
 def _draw_server(layout: bpy.types.UILayout) -> None:
     chosen = preferences()
+    if environment.busy:
+        row = layout.row(align=True)
+        row.progress(factor=environment.fraction, text=environment.text)
+        row.operator("understudy.cancel_environment", text="", icon="X")
+        return
     try:
         server.refresh(chosen.server())  # on a thread, and not more often than every few seconds
+    except EnvironmentMissing as error:
+        _draw_lines(layout, error, "ERROR")
+        layout.operator("understudy.create_environment", icon="IMPORT")
+        layout.operator("understudy.open_preferences", text="Use an Existing One", icon="PREFERENCES")
+        if environment.error:
+            _draw_lines(layout, environment.error, "ERROR")
+            layout.operator("understudy.open_log", icon="TEXT").which = "ENVIRONMENT"
+        return
     except UnderstudyError as error:
-        layout.label(text=error.message, icon="ERROR")
+        _draw_lines(layout, error, "ERROR")
         layout.operator("understudy.open_preferences", text="Set Up the Server", icon="PREFERENCES")
         return
     row = layout.row(align=True)
@@ -167,8 +180,8 @@ def _draw_server(layout: bpy.types.UILayout) -> None:
         else:
             row.operator("understudy.start_server", text="", icon="PLAY")
     row.operator("understudy.open_preferences", text="", icon="PREFERENCES")
-    if environment.busy:
-        layout.progress(factor=environment.fraction, text=environment.text)
+    if server.error:
+        _draw_lines(layout, server.error, "ERROR")
 
 
 def _draw_progress(layout: bpy.types.UILayout) -> None:
@@ -178,17 +191,13 @@ def _draw_progress(layout: bpy.types.UILayout) -> None:
     row.operator("understudy.cancel", text="", icon="X")
 
 
-def _draw_outcome(layout: bpy.types.UILayout, width: int) -> None:
+def _draw_outcome(layout: bpy.types.UILayout) -> None:
     error = session.error
     if error is None:
         if session.outcome:
             layout.label(text=session.outcome, icon="CHECKMARK")
         return
-    box = layout.box().column(align=True)
-    lines = _wrap(error.message, width) + _wrap(error.remedy, width)
-    for number, line in enumerate(lines):
-        icon = "INFO" if isinstance(error, Cancelled) else "ERROR"
-        box.label(text=line, icon="BLANK1" if number else icon)  # type: ignore[arg-type]
+    box = _draw_lines(layout, error, "INFO" if isinstance(error, Cancelled) else "ERROR")
     for kind, (operator, label, icon) in FIXES.items():
         if isinstance(error, kind):
             box.separator()
@@ -216,9 +225,18 @@ def _draw_bones(layout: bpy.types.UILayout, person) -> None:
     layout.prop(person, "show_all_bones")
 
 
-def _wrap(text: str, width: int) -> list[str]:
-    """`text` in lines that fit a region `width` pixels wide: labels do not wrap by themselves."""
-    letters = max(20, int(width / (7.0 * bpy.context.preferences.system.ui_scale)) - 6)
+def _draw_lines(layout: bpy.types.UILayout, error: UnderstudyError, icon: str) -> bpy.types.UILayout:
+    """A box with what happened and what to do; more can be put into it."""
+    box = layout.box().column(align=True)
+    for number, line in enumerate(_wrap(error.message) + _wrap(error.remedy)):
+        box.label(text=line, icon="BLANK1" if number else icon)
+    return box
+
+
+def _wrap(text: str) -> list[str]:
+    """`text` in lines that fit the region being drawn: labels do not wrap by themselves."""
+    letter = 7.0 * bpy.context.preferences.system.ui_scale  # pixels, about
+    letters = max(20, int(bpy.context.region.width / letter) - 9)
     lines, line = [], ""
     for word in text.split():
         if line and len(line) + 1 + len(word) > letters:

@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 
 from ..core.errors import EnvironmentMissing, ServerUnreachable
-from .environment import EnvironmentSpec, TorchBuild
+from .environment import EnvironmentSpec, TorchBuild, require
 from .environment_control import environment
 from .server_process import LocalServer, RemoteServer, Server
 
@@ -70,11 +70,20 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
         return LocalServer(self.python(), self.data(), self.idle_minutes)
 
     def python(self) -> Path:
+        """The server's Python. Raises `EnvironmentMissing` where there is none yet."""
         if self.environment_mode == "CREATED":
-            return self.environment().python
+            spec = self.environment()
+            if not spec.is_current():
+                raise EnvironmentMissing(
+                    "The environment is of another version of Understudy." if spec.python.is_file() else "No environment yet.",
+                    "Create it, or choose an existing one in the add-on's preferences.",
+                )
+            return spec.python
         if not self.python_path:
             raise EnvironmentMissing("No Python is chosen for the server.", "Choose one in the add-on's preferences.")
-        return Path(bpy.path.abspath(self.python_path))
+        python = Path(bpy.path.abspath(self.python_path))
+        require(python)
+        return python
 
     def environment(self) -> EnvironmentSpec:
         return EnvironmentSpec(_user_folder("environments") / "server", TorchBuild(self.torch_build), self.index_url)
@@ -108,21 +117,26 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
             layout.prop(self, "torch_build")
             if self.torch_build == TorchBuild.CUSTOM.value:
                 layout.prop(self, "index_url")
-            self._draw_creation(layout)
+        self._draw_environment(layout)
         layout.separator()
         layout.prop(self, "idle_minutes")
         layout.prop(self, "data_folder")
+        layout.operator("understudy.open_log", text="Server Log", icon="TEXT").which = "SERVER"
 
-    def _draw_creation(self, layout: bpy.types.UILayout) -> None:
+    def _draw_environment(self, layout: bpy.types.UILayout) -> None:
+        """Make it or try it, how far that is, and what came of it."""
         row = layout.row(align=True)
         if environment.busy:
             row.progress(factor=environment.fraction, text=environment.text)
             row.operator("understudy.cancel_environment", text="", icon="X")
+        elif self.environment_mode == "EXISTING":
+            row.operator("understudy.check_environment", icon="CHECKMARK")
         else:
             row.operator("understudy.create_environment", icon="IMPORT")
-        row.operator("understudy.open_log", text="", icon="TEXT").which = "ENVIRONMENT"
+            row.operator("understudy.open_log", text="", icon="TEXT").which = "ENVIRONMENT"
         if environment.error:
             layout.label(text=environment.error.message, icon="ERROR")
+            layout.label(text=environment.error.remedy, icon="BLANK1")
         elif environment.description:
             layout.label(text=environment.description, icon="CHECKMARK")
 

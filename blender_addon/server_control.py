@@ -6,6 +6,7 @@ import enum
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from queue import SimpleQueue
 
 from ..core.errors import ServerUnreachable, UnderstudyError
@@ -50,9 +51,11 @@ class ServerControl:
 
         self._run("starting the server", work)
 
-    def stop(self, server: LocalServer) -> None:
+    def stop(self, data: Path) -> None:
+        """End the local server whose data folder this is."""
+
         def work(post: Post) -> None:
-            server_process.stop(server.data)
+            server_process.stop(data)
             post(ServerStopped())
 
         self._run("stopping the server", work)

@@ -23,7 +23,7 @@ def test_a_wrong_token_is_unauthorized(client):
 
 
 def test_nobody_listening_is_unreachable_and_names_the_address():
-    with pytest.raises(ServerUnreachable, match="127.0.0.1"):
+    with pytest.raises(ServerUnreachable, match=r"127\.0\.0\.1"):
         Client(f"http://127.0.0.1:{free_port()}", "token").health()
 
 

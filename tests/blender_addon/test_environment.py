@@ -31,7 +31,7 @@ def test_an_environment_is_made_tried_and_known_as_complete(spec):
 
 def test_a_package_that_does_not_exist_fails_and_points_to_the_log(spec):
     spec.requirements.write_text("einops==99.99\n")
-    with pytest.raises(EnvironmentMissing, match="environment.log"):
+    with pytest.raises(EnvironmentMissing, match=r"environment\.log"):
         Creation(spec, lambda _: None).run()
     assert "99.99" in spec.log.read_text()
     assert not spec.is_current()

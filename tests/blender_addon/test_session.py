@@ -79,13 +79,13 @@ def test_undo_removes_the_strip(scene, character, session):
 
 
 def test_a_bad_reference_ends_the_take_before_anything_is_queued(scene, character, session, tmp_path, client):
-    before = len(client._json("GET", "/v1/jobs")["jobs"])
+    before = len(client.jobs())
     (tmp_path / "reference.png").write_text("this is no picture")
     session.start(scene, plan.plan_take(bpy.context))
     run(session)
     assert isinstance(session.error, InvalidReference)
     assert "Understudy Demo" in session.error.message
-    assert len(client._json("GET", "/v1/jobs")["jobs"]) == before
+    assert len(client.jobs()) == before
     assert scene.frame_current == 1
 
 
