@@ -17,7 +17,7 @@ from ..pose.skeleton import KEYPOINT_COUNT
 from .characters import CONES
 from .parallel import each
 from .renderer import CELL, NO_CONE
-from .shots import CLIP_FRAMES, FRAMES, REFERENCES, shoot
+from .shots import CLIP_FRAMES, FRAMES, REFERENCES, Shot, shoot
 
 KEYPOINTS = 24  # body and feet: what the bundled model's skeleton shows
 TOKEN = 16  # pixels a reference token stands for, at the finer of the encoder's token grids
@@ -67,11 +67,15 @@ class Dataset:
     def build(self, autoencoder: Autoencoder) -> None:
         """Render and encode the characters that are still missing."""
         started, first = time.monotonic(), self.length
-        seeds = range(first, self.characters)
-        for seed, shot in zip(seeds, each(lambda seed: shoot(seed, self.width, self.height), seeds), strict=True):
+
+        def make(seed: int) -> tuple[Shot, Tensor]:
+            shot = shoot(seed, self.width, self.height)
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
                 pictures = (shot.pictures.float() / 127.5 - 1).to(memory_format=torch.channels_last)
-                latents = autoencoder.encode(pictures)
+                return shot, autoencoder.encode(pictures)
+
+        seeds = range(first, self.characters)
+        for seed, (shot, latents) in zip(seeds, each(make, seeds), strict=True):
             row = {
                 "latents": latents.float().numpy(), "points": shot.points[:, :KEYPOINTS],
                 "drawable": shot.drawable[:, :KEYPOINTS], "cone": shot.cone.numpy(), "along": shot.along.numpy(),
