@@ -5,6 +5,8 @@
     python3 build.py test       the tests; further arguments go to pytest
     python3 build.py package    the extension zip, checked by Blender's own checker; in dist
     python3 build.py train      train the bundled model; further arguments go to understudy.core.training
+    python3 build.py evaluate   measure the bundled model on people that it has not seen
+    python3 build.py bench      how fast sampling, drawing and generating are on this machine
     python3 build.py env        only the environment that all of these make for themselves, in .venv
 
 Needs Python 3.9 or later and nothing else.
@@ -20,6 +22,13 @@ from pathlib import Path
 
 from tooling import environment
 from tooling.environment import ROOT, SetupError
+
+MODULES = {  # what a command hands its further arguments to
+    "test": "pytest",
+    "train": "understudy.core.training",
+    "evaluate": "understudy.core.training.evaluate",
+    "bench": "tooling.bench",
+}
 
 
 def run(command: list[str | Path]) -> int:
@@ -43,8 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
     package.add_argument("--out", type=Path, default=ROOT / "dist")
     commands.add_parser("test", help="run the tests")
     commands.add_parser("train", help="train the bundled model")
+    commands.add_parser("evaluate", help="measure the bundled model")
+    commands.add_parser("bench", help="measure the speed")
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.command not in ("test", "train"):
+    if rest and options.command not in MODULES:
         parser.error(f"unrecognised arguments: {' '.join(rest)}")
     blender = None
     if options.command == "demo" and options.blender:
@@ -57,10 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
     except SetupError as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 1
-    if options.command == "test":
-        return run([python, "-m", "pytest", *rest])
-    if options.command == "train":
-        return run([python, "-m", "understudy.core.training", *rest])
+    if options.command in MODULES:
+        return run([python, "-m", MODULES[options.command], *rest])
     if options.command == "package":
         return run([python, "-m", "tooling.package", "--out", options.out.absolute()])
     if options.command == "demo":

@@ -1,8 +1,10 @@
-"""The demo's own part: options, what it removes, what it starts. The main job in Blender is `build.py demo` itself."""
+"""The demo: its options, what it removes, and a short one in a real Blender from the zip to the film."""
 
 from pathlib import Path
 
+import bpy
 import pytest
+from understudy.core.pose.clip import PoseClip
 
 from tooling import demo
 
@@ -30,3 +32,33 @@ def test_a_size_is_two_numbers():
     assert demo.parse_size("192x256") == (192, 256)
     with pytest.raises(ValueError, match="invalid literal"):
         demo.parse_size("large")
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory):
+    """A demo of three frames in one step, in a Blender of its own."""
+    out = tmp_path_factory.mktemp("demo")
+    demo.run(demo.DemoOptions(out=out, blender=None, frames=3, size=(96, 128), steps=1, seed=3))
+    return out
+
+
+def test_the_demo_leaves_what_it_promises(taken):
+    assert sorted(path.name for path in (taken / "frames").iterdir()) == ["0001.png", "0002.png", "0003.png"]
+    for name in ("take.blend", "take.mp4", "reference.png", "contact-sheet.png"):
+        assert (taken / name).stat().st_size > 0
+    assert not (taken / "take.blend1").exists()
+    assert len(PoseClip.load(taken / "clip.npz")) == 3
+
+
+def test_the_strip_finds_its_frames_beside_the_file(taken):
+    bpy.ops.wm.open_mainfile(filepath=str(taken / "take.blend"))
+    (strip,) = bpy.context.scene.sequence_editor.strips
+    assert (strip.name, strip.frame_final_start, strip.frame_final_end) == ("Demo take", 1, 4)
+    files = [Path(bpy.path.abspath(strip.directory)) / element.filename for element in strip.elements]
+    assert files == sorted((taken / "frames").iterdir())
+
+
+def test_the_extension_ran_from_its_zip_and_its_server_has_ended(taken):
+    installed = taken / demo.WORK / "profile" / "extensions" / "user_default" / "understudy"
+    assert (installed / "blender_manifest.toml").is_file()
+    assert not list((taken / demo.WORK / "profile").rglob("server.json"))

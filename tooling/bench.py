@@ -1,0 +1,100 @@
+"""`build.py bench`: how fast sampling, drawing and generating are here, on the demo scene.
+
+    python -m tooling.bench
+
+Ratios rather than times where something can be held against them: those stay comparable from machine to machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import bpy
+import numpy as np
+from understudy.blender_addon import demo
+from understudy.blender_addon.sampling import Person, SampleOptions, sample
+from understudy.core.control.guide import draw_guide
+from understudy.core.engines import catalog
+from understudy.core.engines.interface import FrameReady, Progress
+from understudy.core.pose.clip import PoseClip
+
+ROUNDS = 3  # the best of so many counts: others use the machine too
+
+
+def best_seconds(work: Callable[[], object]) -> float:
+    """The shortest of `ROUNDS` runs, after one that warms up."""
+    work()
+    times = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def bench_sampling(frames: int) -> PoseClip:
+    """Sampling the demo scene, against only going through its frames."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    armature = demo.make_scene(scene, frames)
+    size = catalog.find("understudy").defaults
+    options = SampleOptions(
+        (Person(armature.name, armature),), tuple(range(1, frames + 1)), size.width, size.height, "CAMERA", None
+    )
+
+    def step_through() -> None:
+        for frame in options.frames:
+            scene.frame_set(frame)
+
+    stepping, sampling = best_seconds(step_through), best_seconds(lambda: sample(scene, options))
+    print(f"sampling    {frames / sampling:8.1f} frames/s, {sampling / stepping:.2f} x the time of frame_set alone")
+    return sample(scene, options)
+
+
+def bench_drawing(clip: PoseClip) -> None:
+    """The skeleton pictures that the engine reads."""
+    size = catalog.find("understudy").defaults
+    points, drawable = clip.pixels(size.width, size.height), clip.drawable()
+
+    def draw() -> None:
+        for frame in range(len(clip)):
+            draw_guide(points[frame], drawable[frame], size.width, size.height)
+
+    print(f"drawing     {len(clip) / best_seconds(draw):8.1f} frames/s at {size.width} x {size.height}")
+
+
+def bench_generating(clip: PoseClip) -> None:
+    """The bundled engine on the CPU at its own settings, loaded before."""
+    engine = catalog.create("understudy")
+    started = time.perf_counter()
+    engine.load("cpu")
+    loading = time.perf_counter() - started
+    settings = engine.spec.defaults
+    reference = np.full((settings.height, settings.width, 3), 128, np.uint8)
+    drawn: list[int] = []
+
+    def keep(progress: Progress) -> None:
+        if isinstance(progress, FrameReady):
+            drawn.append(progress.index)
+
+    seconds = best_seconds(lambda: engine.generate(clip, [reference], settings, keep))
+    if len(drawn) != (1 + ROUNDS) * len(clip):
+        raise RuntimeError(f"{len(drawn)} frames were drawn.")
+    print(
+        f"generating  {len(clip) / seconds:8.1f} frames/s at {settings.width} x {settings.height} in {settings.steps} steps, "
+        f"{seconds * clip.fps / len(clip):.1f} x the clip's duration; loading {loading:.1f} s"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--frames", type=int, default=demo.FRAMES)
+    clip = bench_sampling(parser.parse_args().frames)
+    bench_drawing(clip)
+    bench_generating(clip)
+
+
+if __name__ == "__main__":
+    main()
