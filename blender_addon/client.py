@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    Request,
+    UnknownHandler,
+)
 
 from ..core.errors import JobFailed, ServerUnreachable, Unauthorized, UnderstudyError, from_json
 from ..core.protocol import Job, JobRequest
@@ -18,11 +27,18 @@ UPLOAD_TIMEOUT = 120.0
 STREAM_TIMEOUT = 45.0  # the server sends a comment every 15 s, so a silence this long is a lost connection
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """urllib would carry the token along to wherever a redirect points."""
+@functools.cache
+def _opener(https: bool) -> OpenerDirector:
+    """No proxy, and no redirects: the token is for this server alone.
 
-    def redirect_request(self, *_):
-        return None
+    Kept, and https only for who needs it: reading the system's certificates holds Python's lock for 20 ms, in which
+    Blender's main thread would stand still too.
+    """
+    kinds = [UnknownHandler, HTTPHandler, HTTPDefaultErrorHandler, HTTPErrorProcessor]
+    opener = OpenerDirector()
+    for kind in [*kinds, HTTPSHandler] if https else kinds:
+        opener.add_handler(kind())
+    return opener
 
 
 @dataclass(frozen=True)
@@ -90,12 +106,10 @@ class Client:
                 raise self.unreachable(error) from error
 
     def _open(self, method: str, path: str, body: bytes | None, headers: dict, timeout: float) -> http.client.HTTPResponse:
-        # No proxy: the token is for this server alone.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
         try:
-            request = urllib.request.Request(self.url.rstrip("/") + path, body, headers, method=method)
+            request = Request(self.url.rstrip("/") + path, body, headers, method=method)
             request.add_header("Authorization", f"Bearer {self.token}")
-            return opener.open(request, timeout=timeout)
+            return _opener(self.url.startswith("https")).open(request, timeout=timeout)
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refusal(error) from error

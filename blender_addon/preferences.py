@@ -100,7 +100,7 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.prop(self, "server_mode", expand=True)
+        layout.row().prop(self, "server_mode", expand=True)
         if self.server_mode == "REMOTE":
             layout.prop(self, "remote_url")
             layout.prop(self, "remote_token")
@@ -110,7 +110,7 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
         layout.prop(self, "takes_folder")
 
     def _draw_local(self, layout: bpy.types.UILayout) -> None:
-        layout.prop(self, "environment_mode", expand=True)
+        layout.row().prop(self, "environment_mode", expand=True)
         if self.environment_mode == "EXISTING":
             layout.prop(self, "python_path")
         else:

@@ -1,9 +1,36 @@
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from understudy.blender_addon.client import Client
-from understudy.core.errors import InvalidClip, InvalidReference, JobNotFound, ServerUnreachable, Unauthorized
+from understudy.core.errors import InvalidClip, InvalidReference, JobFailed, JobNotFound, ServerUnreachable, Unauthorized
 from understudy.core.protocol import PROTOCOL, GenerationSettings, JobRequest
+
+
+@pytest.fixture
+def redirecting_server():
+    """The address of a server that sends everybody on to another page of its own, and the tokens that arrived there."""
+    arrived: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802
+            if self.path == "/elsewhere":
+                arrived.append(self.headers.get("Authorization"))
+            self.send_response(302)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", arrived
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def free_port() -> int:
@@ -50,3 +77,10 @@ def test_a_persons_name_may_hold_quotes_and_letters_of_any_script(client, clip_o
     clip = clip_of('Ann "the Ünder" 演員')
     with pytest.raises(InvalidReference, match='Ann "the Ünder" 演員'):
         client.submit(JobRequest(GenerationSettings()), clip.to_bytes(), {clip.people[0]: b"not a picture"}, key="quotes")
+
+
+def test_a_redirect_is_refused_and_the_token_goes_nowhere(redirecting_server):
+    url, elsewhere = redirecting_server
+    with pytest.raises(JobFailed, match="302"):
+        Client(url, "token").health()
+    assert elsewhere == []
