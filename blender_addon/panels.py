@@ -229,7 +229,7 @@ def _draw_lines(layout: bpy.types.UILayout, error: UnderstudyError, icon: str) -
     """A box with what happened and what to do; more can be put into it."""
     box = layout.box().column(align=True)
     for number, line in enumerate(_wrap(error.message) + _wrap(error.remedy)):
-        box.label(text=line, icon="BLANK1" if number else icon)
+        box.label(text=line, icon="BLANK1" if number else icon)  # type: ignore[arg-type]
     return box
 
 

@@ -125,6 +125,7 @@ def _shader_colour(material: bpy.types.Material) -> tuple[float, ...] | None:
     """The colour of the material's first shader that has one of its own, linear RGBA."""
     for node in material.node_tree.nodes if material.node_tree else ():
         for name in ("Base Color", "Color"):
-            if node.type.startswith("BSDF") and (socket := node.inputs.get(name)) and not socket.is_linked:
+            socket: bpy.types.NodeSocket = node.inputs.get(name)
+            if node.type.startswith("BSDF") and socket and not socket.is_linked:
                 return tuple(socket.default_value)
     return None

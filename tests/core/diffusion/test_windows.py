@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -11,7 +13,7 @@ def test_windows_cover_every_frame_in_order_and_end_with_the_clip(frames, size, 
     pieces = windows(frames, size, overlap)
     assert {i for piece in pieces for i in range(piece.start, piece.stop)} == set(range(frames))
     assert pieces[-1].stop == frames and all(piece.stop - piece.start == min(size, frames) for piece in pieces)
-    for before, after in zip(pieces, pieces[1:], strict=False):
+    for before, after in pairwise(pieces):
         assert before.start < after.start and before.stop - after.start >= overlap
 
 

@@ -97,7 +97,7 @@ def test_a_clip_of_one_frame_works(engine, clip, reference):
 
 
 def test_missing_weights_are_named(tmp_path):
-    with pytest.raises(InvalidWeights, match="nowhere.safetensors is missing"):
+    with pytest.raises(InvalidWeights, match=r"nowhere\.safetensors is missing"):
         UnderstudyEngine(tmp_path / "nowhere.safetensors").load("cpu")
 
 
