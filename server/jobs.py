@@ -38,7 +38,11 @@ class Jobs:
         self.store = store
         self.log = log
         store.recover()
-        sweep(self._root, {job.id for job in store.jobs()})
+        known = store.jobs()
+        sweep(self._root, {job.id for job in known})
+        for job in known:
+            if job.state.ended:
+                self.folder(job.id).discard_checkpoint()
         self.on_queued: Callable[[], None] = lambda: None
         self.on_cancel: Callable[[str], None] = lambda job_id: None
 

@@ -56,7 +56,7 @@ class Runner(threading.Thread):
         """End the thread and the child. The job they were at stays as it is, and is gone on with after the next start."""
         self._stopping.set()
         self._work.set()
-        self._worker.kill()
+        self._worker.close()
         self.join()
 
     def _run(self, job: Job) -> None:

@@ -33,7 +33,7 @@ class WorkerState(enum.StrEnum):
 
 
 class Worker:
-    """Runs one job at a time, on the calling thread; `cancel()` and `kill()` may come from any other.
+    """Runs one job at a time, on the calling thread; `cancel()` and `close()` may come from any other.
 
     The child starts with the first job, and again after it died.
     """
@@ -46,6 +46,7 @@ class Worker:
         self._pipe: Pipe | None = None
         self._job: str | None = None
         self._cancelled: str | None = None
+        self._closed = False
         self.state = WorkerState.STOPPED
         self.device: str | None = None
 
@@ -60,6 +61,8 @@ class Worker:
             return
         self.stop()
         with self._lock:
+            if self._closed:
+                raise WorkerDied("The worker has been shut down.")
             self._process = self._spawn()
             self._pipe = Pipe(self._process.stdout, self._process.stdin)
             self.state = WorkerState.STARTING
@@ -129,7 +132,7 @@ class Worker:
         killer.start()
 
     def stop(self) -> None:
-        """End the child, whatever it does. Not while another thread is in `generate()`: there is `kill()` for that."""
+        """End the child, whatever it does. Not while another thread is in `generate()`: there is `close()` for that."""
         with self._lock:
             process, pipe = self._process, self._pipe
             self._process = self._pipe = None
@@ -140,9 +143,10 @@ class Worker:
             with contextlib.suppress(OSError):
                 pipe.close()
 
-    def kill(self) -> None:
-        """End the child from another thread: the one in `generate()` sees it die."""
+    def close(self) -> None:
+        """End the child for good, from another thread: the one in `generate()` gets `WorkerDied`, and no new child starts."""
         with self._lock:
+            self._closed = True
             if self._process:
                 self._process.kill()
 

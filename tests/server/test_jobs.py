@@ -65,8 +65,13 @@ def test_a_start_sweeps_what_a_killed_server_left(jobs, submission, tmp_path):
     job = jobs.submit(submission, "key")
     folder = jobs.folder(job.id).path
     (folder / "frames" / "0001.png.part").touch()
+    jobs.folder(job.id).checkpoint.touch()
     (folder.with_name("half.part") / "frames").mkdir(parents=True)
     folder.with_name("unacknowledged").mkdir()
     Jobs(tmp_path, jobs.store, jobs.log)
     assert list((tmp_path / "jobs").iterdir()) == [folder]
     assert list((folder / "frames").iterdir()) == []
+    assert jobs.folder(job.id).checkpoint.exists()
+    jobs.remove(job.id)
+    Jobs(tmp_path, jobs.store, jobs.log)
+    assert not jobs.folder(job.id).checkpoint.exists()

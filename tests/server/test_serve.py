@@ -24,16 +24,17 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=30)
 
 
-def test_a_server_is_found_by_its_file_within_two_seconds_and_without_torch(start_server):
-    began = time.monotonic()
+def test_a_server_is_found_by_its_file_after_little_work_and_without_torch(start_server):
     server = start_server()
     assert server.client.get("/v1/health").status_code == 200
-    assert time.monotonic() - began < 2
+    process = psutil.Process(server.process.pid)
+    spent = process.cpu_times()
+    assert spent.user + spent.system < 2  # seconds of its own: how many pass depends on what else this machine does
     said = json.loads((server.data / "server.json").read_text())
     assert said == {
         "url": server.url, "token": server.token, "pid": server.process.pid, "version": VERSION, "protocol": PROTOCOL,
     }  # fmt: skip
-    assert not any("torch" in mapped.path for mapped in psutil.Process(server.process.pid).memory_maps())
+    assert not any("torch" in mapped.path for mapped in process.memory_maps())
 
 
 def test_a_terminated_server_leaves_no_address_and_no_worker(start_server):

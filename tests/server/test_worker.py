@@ -168,6 +168,20 @@ def test_a_wish_for_a_device_that_is_not_there_is_told(worker, job, monkeypatch)
     worker.stop()
 
 
+def test_a_worker_closed_in_the_middle_ends_its_job_and_starts_no_other(job):
+    worker = Worker()
+
+    def close(progress):
+        if isinstance(progress, Step):
+            worker.close()
+
+    with pytest.raises(WorkerDied):
+        worker.generate(job(steps=900), close)
+    with pytest.raises(WorkerDied, match="shut down"):
+        draw(worker, job())
+    assert worker.pid is None
+
+
 def test_the_users_environment_wins(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert environment()["OMP_NUM_THREADS"] == "3"
