@@ -14,7 +14,7 @@ def redirecting_server():
     arrived: list[str | None] = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             if self.path == "/elsewhere":
                 arrived.append(self.headers.get("Authorization"))
             self.send_response(302)
