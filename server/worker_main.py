@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from ..core.engines import catalog
-from ..core.engines.interface import Engine, FrameReady, PreviewReady, Progress, StepDone
+from ..core.engines.interface import Engine, FrameReady, PreviewReady, Progress, StepDone, Working
 from ..core.errors import Cancelled, JobFailed, OutOfMemory, UnderstudyError
 from ..core.pose.clip import PoseClip
 from ..core.protocol import GenerationSettings
@@ -123,7 +123,8 @@ class Drawer:
             def on_progress(progress: Progress) -> None:
                 if self._inbox.is_cancelled(request.job):
                     raise Cancelled("The job was cancelled.")
-                self._pipe.send(as_message(progress))
+                if message := as_message(progress):
+                    self._pipe.send(message)
 
             checkpoint = Path(request.checkpoint) if request.checkpoint else None
             with full_disk_named("what the job keeps of its latents"):
@@ -150,8 +151,11 @@ class Drawer:
         return self._engine
 
 
-def as_message(progress: Progress) -> Message:
+def as_message(progress: Progress) -> Message | None:
+    """What the server is told of it; None for what only serves to notice a cancel."""
     match progress:
+        case Working():
+            return None
         case StepDone(step, steps):
             return Step(step, steps)
         case PreviewReady(step, image):

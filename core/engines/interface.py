@@ -23,6 +23,11 @@ class StepDone:
 
 
 @dataclass(frozen=True)
+class Working:
+    """Still within a step: a chance to cancel. On a long clip a step takes many windows."""
+
+
+@dataclass(frozen=True)
 class PreviewReady:
     """A rough picture, uint8 [H, W, 3] RGB, of how the clip looks after `step`."""
 
@@ -38,9 +43,9 @@ class FrameReady:
     image: np.ndarray
 
 
-Progress = StepDone | PreviewReady | FrameReady
+Progress = StepDone | Working | PreviewReady | FrameReady
 OnProgress = Callable[[Progress], None]
-"""Called after every step and frame, in order. It may raise `Cancelled`, and the engine lets that through at once."""
+"""Called after every window, step and frame, in order. It may raise `Cancelled`, and the engine lets that through at once."""
 
 
 class Engine(Protocol):

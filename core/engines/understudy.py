@@ -24,7 +24,7 @@ from ..errors import InvalidWeights, OutOfMemory
 from ..pose.clip import PoseClip
 from ..protocol import GenerationSettings
 from .catalog import CATALOG
-from .interface import FrameReady, OnProgress, PreviewReady, StepDone
+from .interface import FrameReady, OnProgress, PreviewReady, StepDone, Working
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "understudy.safetensors"
 DECODE_BATCH = 8
@@ -77,6 +77,7 @@ class UnderstudyEngine:
 
         def predict(latents: Tensor, t: float) -> Tensor:
             def window(frames: slice) -> Tensor:
+                on_progress(Working())
                 clean = self._clean(latents[frames], t, pose[frames], reference)
                 if settings.guidance == 1:
                     return clean

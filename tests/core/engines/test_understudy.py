@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from understudy.core.engines.interface import FrameReady, PreviewReady, StepDone
+from understudy.core.engines.interface import FrameReady, PreviewReady, StepDone, Working
 from understudy.core.engines.understudy import WEIGHTS, UnderstudyEngine, fit
 from understudy.core.errors import Cancelled, InvalidWeights
 from understudy.core.pose.clip import PoseClip
@@ -60,7 +60,8 @@ def test_progress_is_told_in_order(engine, clip, reference):
     told = run(engine, clip, reference)
     assert [p.step for p in told if isinstance(p, StepDone)] == [1, 2, 3]
     assert [p.index for p in told if isinstance(p, FrameReady)] == list(range(6))
-    assert all(p.image.shape == (96, 64, 3) and p.image.dtype == np.uint8 for p in told if not isinstance(p, StepDone))
+    images = [p.image for p in told if isinstance(p, FrameReady | PreviewReady)]
+    assert all(image.shape == (96, 64, 3) and image.dtype == np.uint8 for image in images)
     assert sum(isinstance(p, PreviewReady) for p in told) == 3
 
 
@@ -90,6 +91,19 @@ def test_a_checkpoint_of_another_job_is_not_gone_on_from(engine, clip, reference
     run(engine, clip, reference, checkpoint=checkpoint, stop_after=2)
     told = run(engine, clip, reference, dataclasses.replace(SETTINGS, seed=2), checkpoint)
     assert sum(isinstance(p, StepDone) for p in told) == 3
+
+
+def test_a_cancel_is_noticed_within_a_step(engine, clip, reference):
+    told = []
+
+    def on_progress(progress):
+        told.append(progress)
+        if len(told) == 2:
+            raise Cancelled("Stopped by the test.")
+
+    with pytest.raises(Cancelled):
+        engine.generate(clip, [reference], SETTINGS, on_progress)
+    assert told == [Working(), Working()]  # the second of two windows
 
 
 def test_a_clip_of_one_frame_works(engine, clip, reference):
