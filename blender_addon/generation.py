@@ -16,7 +16,7 @@ from ..core.protocol import MAX_REFERENCE_BYTES, JobRequest
 from . import threads
 from .client import Client
 from .events import JobFollower
-from .messages import Failed, Finished, Post, ServerStarting, Submitted
+from .messages import Failed, Finished, Post, ServerStarting, Submitted, Submitting
 from .server_process import Server
 from .storage import make_folder, save, take_folder_name
 
@@ -71,6 +71,7 @@ class Generation:
         clip = self._clip.get()
         if clip is None or self._cancelled.is_set():
             raise Cancelled("The take was cancelled.")
+        self._post(Submitting())
         clip_bytes = clip.to_bytes()
         job = client.submit(plan.request, clip_bytes, references, key=uuid.uuid4().hex)
         self._job = job.id

@@ -55,6 +55,11 @@ class ServerFailed:
 
 
 @dataclass(frozen=True)
+class Submitting:
+    """The server answers, and the clip is on its way to it."""
+
+
+@dataclass(frozen=True)
 class Submitted:
     """The server has taken the job; its frames will be kept in `folder`."""
 
@@ -140,7 +145,7 @@ class EnvironmentFailed:
 
 Message = (
     ServerStarting | ServerFound | ServerStopped | ServerFailed
-    | Submitted | Queued | Started | StepDone | PreviewSaved | FrameSaved | Reconnecting | Finished | Failed
+    | Submitting | Submitted | Queued | Started | StepDone | PreviewSaved | FrameSaved | Reconnecting | Finished | Failed
     | EnvironmentProgress | EnvironmentReady | EnvironmentFailed
 )  # fmt: skip
 Post = Callable[[Message], None]

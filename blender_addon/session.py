@@ -27,6 +27,7 @@ from .messages import (
     Started,
     StepDone,
     Submitted,
+    Submitting,
 )
 from .sampling import SampleOptions, Sampling
 from .takes import Take
@@ -179,7 +180,6 @@ class Session:
         self._sampling.restore()
         self._sampling = None
         self.phase = Phase.SUBMITTING
-        self.progress.note = "Sending the poses to the server"
         self._generation.deliver(clip)
 
     def _handle(self, message: Message) -> None:
@@ -187,6 +187,8 @@ class Session:
         match message:
             case ServerStarting():
                 progress.note = "Starting the server"
+            case Submitting():
+                progress.note = "Sending the poses to the server"
             case Submitted(_, folder):
                 self.folder, progress.note = folder, "Waiting for the server"
                 self._to_running()
