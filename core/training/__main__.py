@@ -12,6 +12,7 @@ from ..diffusion.unet import Denoiser, DenoiserConfig
 from .dataset import Dataset
 from .export import export
 from .loop import Budget
+from .parallel import device
 from .sheets import contact_sheet
 from .stages import HEIGHT, WIDTH, train_autoencoder, train_clips, train_frames
 
@@ -41,7 +42,7 @@ def main() -> None:
         return draw
 
     torch.manual_seed(0)
-    model = Denoiser(DenoiserConfig()).to(memory_format=torch.channels_last)
+    model = Denoiser(DenoiserConfig()).to(device(), memory_format=torch.channels_last)
     frames = train_frames(options.out, model, data, budgets["frames"], on_save=sheet("frames"))
     model.load_state_dict(frames.state_dict())
     clips = train_clips(options.out, model, data, budgets["clips"], on_save=sheet("clips"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..control.guide import draw_guide
 from ..diffusion.autoencoder import Autoencoder
 from ..pose.skeleton import KEYPOINT_COUNT
 from .characters import CONES
-from .parallel import each
+from .parallel import autocast, device, each
 from .renderer import CELL, NO_CONE
 from .shots import CLIP_FRAMES, FRAMES, REFERENCES, Shot, shoot
 
@@ -38,6 +38,9 @@ class Batch:
     reference_skeletons: Tensor
     foreground: Tensor
     matches: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(**{entry.name: getattr(self, entry.name).to(device) for entry in fields(self)})
 
 
 class Dataset:
@@ -70,9 +73,9 @@ class Dataset:
 
         def make(seed: int) -> tuple[Shot, Tensor]:
             shot = shoot(seed, self.width, self.height)
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-                pictures = (shot.pictures.float() / 127.5 - 1).to(memory_format=torch.channels_last)
-                return shot, autoencoder.encode(pictures)
+            with torch.inference_mode(), autocast():
+                pictures = (shot.pictures.to(device()).float() / 127.5 - 1).to(memory_format=torch.channels_last)
+                return shot, autoencoder.encode(pictures).cpu()
 
         seeds = range(first, self.characters)
         for seed, (shot, latents) in zip(seeds, each(make, seeds), strict=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .parallel import backward
+from .parallel import backward, device
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def train(
     ema = copy.deepcopy(model).requires_grad_(False)
     step, spent = 0, 0.0
     if state_path.exists():
-        state = torch.load(state_path, weights_only=True)
+        state = torch.load(state_path, map_location=device(), weights_only=True)
         model.load_state_dict(state["model"])
         ema.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])

@@ -19,9 +19,19 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def device() -> torch.device:
+    """Where the networks train."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def workers() -> int:
     """Threads that train: one on a GPU, else one a core, at most 8."""
-    return 1 if torch.cuda.is_available() else min(os.cpu_count() or 1, 8)
+    return 1 if device().type == "cuda" else min(os.cpu_count() or 1, 8)
+
+
+def autocast() -> torch.autocast:
+    """bfloat16 where it is safe, on the device that trains."""
+    return torch.autocast(device().type, torch.bfloat16)
 
 
 @cache

@@ -40,18 +40,19 @@ def generate(model: Denoiser, autoencoder: Autoencoder, shot: Shot, trial: Trial
         [draw_guide(p, d, width, height) for p, d in zip(shot.points[frames], shot.drawable[frames], strict=True)]
     )
     count = len(skeletons)
-    with torch.autocast("cpu", torch.bfloat16):
-        pose = model.guider(skeletons)
+    where = next(model.parameters()).device
+    with torch.autocast(where.type, torch.bfloat16):
+        pose = model.guider(skeletons.to(where))
         reference = None
         if trial.reference:
-            reference, _ = model.encode_reference(autoencoder.encode(shot.pictures[:1].float() / 127.5 - 1).float())
+            reference, _ = model.encode_reference(autoencoder.encode(shot.pictures[:1].to(where).float() / 127.5 - 1).float())
 
         def predict(x: Tensor, t: float) -> Tensor:
-            return model(x, torch.full((count,), t), pose, reference, count if trial.temporal else None).float()
+            return model(x, torch.full((count,), t, device=where), pose, reference, count if trial.temporal else None).float()
 
         noise = initial_noise(count, (8, height // CELL, width // CELL), trial.seed, trial.shared_noise)
-        latents = denoise(predict, noise, trial.steps)
-        return (autoencoder.decode(latents).float().clamp(-1, 1) + 1) / 2
+        latents = denoise(predict, noise.to(where), trial.steps)
+        return ((autoencoder.decode(latents).float().clamp(-1, 1) + 1) / 2).cpu()
 
 
 def contact_sheet(model: Denoiser, autoencoder: Autoencoder, characters: int = 6, every: int = 3, **trial) -> np.ndarray:

@@ -12,7 +12,7 @@ from ..diffusion.autoencoder import Autoencoder, AutoencoderConfig
 from ..diffusion.unet import Denoiser
 from .dataset import Batch, Dataset
 from .loop import Budget, train
-from .parallel import each, workers
+from .parallel import autocast, device, each, workers
 from .shots import shoot
 
 WIDTH, HEIGHT = 192, 256
@@ -23,14 +23,10 @@ def to_unit(pictures: Tensor) -> Tensor:
     return pictures.float() / 127.5 - 1
 
 
-def autocast() -> torch.autocast:
-    return torch.autocast("cuda" if torch.cuda.is_available() else "cpu", torch.bfloat16)
-
-
 def train_autoencoder(folder: Path, budget: Budget, characters: int = 150) -> Autoencoder:
     """Stage 0. Pictures of the first `characters` seeds, in 128 x 128 crops."""
     pictures = _pictures(folder / "pictures.npy", characters)
-    model = Autoencoder(AutoencoderConfig()).to(memory_format=torch.channels_last)
+    model = Autoencoder(AutoencoderConfig()).to(device(), memory_format=torch.channels_last)
     rngs = generators()
 
     def loss_of(part: int) -> Tensor:
@@ -39,7 +35,7 @@ def train_autoencoder(folder: Path, budget: Budget, characters: int = 150) -> Au
             top, left = rng.integers(HEIGHT - 127), rng.integers(WIDTH - 127)
             crop = torch.from_numpy(pictures[index, :, top : top + 128, left : left + 128])
             batch.append(crop.flip(-1) if rng.random() < 0.5 else crop)
-        truth = to_unit(torch.stack(batch)).to(memory_format=torch.channels_last)
+        truth = to_unit(torch.stack(batch).to(device())).to(memory_format=torch.channels_last)
         with autocast():
             latents = model.encode(truth)
             output = model.decode(latents + 0.08 * torch.randn_like(latents))
@@ -60,7 +56,7 @@ def _normalise(model: Autoencoder, pictures: np.ndarray) -> None:
     model.std.fill_(1)
     with torch.inference_mode():
         sample = to_unit(torch.from_numpy(pictures[:: max(1, len(pictures) // 500)]))
-        latents = torch.cat([model.encode(part) for part in sample.split(16)])
+        latents = torch.cat([model.encode(part.to(device())) for part in sample.split(16)])
         model.mean.copy_(latents.mean((0, 2, 3), keepdim=True))
         model.std.copy_(latents.std((0, 2, 3), keepdim=True))
 
@@ -106,14 +102,15 @@ def denoising_loss(model: Denoiser, batch: Batch, rng: np.random.Generator, fram
     x_0 prediction weighted by min(1 / t, 4) and, inside the figure, 3.5 times; plus the reference's skeleton, the attention's
     matches and, on clips, the change from frame to frame.
     """
+    batch = batch.to(device())
     count = len(batch.targets)
     clips = count // (frames or 1)
+    noise = torch.randn_like(batch.targets)
     t = torch.from_numpy(rng.random(clips).astype(np.float32)) ** 0.6
     t[torch.from_numpy(rng.random(clips) < 0.15)] = 1.0
-    t = t.repeat_interleave(frames or 1)
-    noise = torch.randn_like(batch.targets)
+    t = t.repeat_interleave(frames or 1).to(noise.device)
     if frames and rng.random() < 0.5:  # as sampling will: half of the noise shared by a clip's frames
-        common = torch.randn(clips, *noise.shape[1:]).repeat_interleave(frames, 0)
+        common = torch.randn_like(noise[:clips]).repeat_interleave(frames, 0)
         noise = 0.5**0.5 * (noise + common)
     at = t.view(-1, 1, 1, 1)
     noisy = (1 - at) * batch.targets + at * noise
@@ -133,9 +130,9 @@ def denoising_loss(model: Denoiser, batch: Batch, rng: np.random.Generator, fram
     if with_reference:
         loss = loss + 0.3 * nn.functional.l1_loss(skeleton.float(), batch.reference_skeletons) + 0.05 * match.mean()
     if frames:
-        change = lambda x: x.unflatten(0, (clips, frames)).diff(dim=1)  # noqa: E731
+        error = (clean - batch.targets).unflatten(0, (clips, frames)).diff(dim=1)
         inside = 1 + 2.5 * batch.foreground.unflatten(0, (clips, frames))[:, 1:]
-        loss = loss + 0.5 * (inside * (change(clean) - change(batch.targets)) ** 2).mean()
+        loss = loss + 0.5 * (inside * error**2).mean()
     return loss
 
 
