@@ -20,9 +20,9 @@ from starlette.requests import ClientDisconnect
 
 from ..core.engines.catalog import CATALOG
 from ..core.errors import InvalidRequest, UnderstudyError
+from ..core.files import full_disk_named
 from ..core.protocol import PROTOCOL, JobRequest, parse_json
 from ..core.version import VERSION
-from .files import full_disk_named
 from .jobs import Jobs, Submission
 from .refusals import refusal
 from .security import BodyTooLargeError, body_too_large

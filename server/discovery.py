@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..core.errors import ServerStartFailed
-from .files import write_atomically
+from ..core.files import write_atomically
 
 
 @dataclass(frozen=True)

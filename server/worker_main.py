@@ -14,9 +14,9 @@ from pathlib import Path
 from ..core.engines import catalog
 from ..core.engines.interface import Engine, FrameReady, PreviewReady, Progress, StepDone, Working
 from ..core.errors import Cancelled, JobFailed, OutOfMemory, UnderstudyError
+from ..core.files import full_disk_named
 from ..core.pose.clip import PoseClip
 from ..core.protocol import GenerationSettings
-from .files import full_disk_named
 from .messages import Cancel, Failed, Finished, Frame, Generate, Message, Pipe, Preview, Ready, Step
 from .pictures import decode_reference
 

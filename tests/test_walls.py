@@ -17,8 +17,9 @@ FILES = [ROOT / "__init__.py", *(path for room in ROOMS for path in sorted((ROOT
 MAY_IMPORT = {
     "core.errors": (),
     "core.version": (),
+    "core.files": ("core.errors",),
     "core.protocol": ("core.errors",),
-    "core.pose": ("core.errors", "core.protocol"),
+    "core.pose": ("core.errors", "core.files", "core.protocol"),
     "core.control": ("core.errors", "core.protocol", "core.pose"),
     "core.diffusion": ("core.errors", "core.protocol", "core.pose", "core.control"),
     "core.engines": ("core.errors", "core.protocol", "core.pose", "core.control", "core.diffusion"),
@@ -26,9 +27,9 @@ MAY_IMPORT = {
     "core.provenance": ("core.errors", "core.protocol", "core.pose"),
     "core.weights": (),
     "core": (),
-    "blender_addon": ("blender_addon", "core.errors", "core.protocol", "core.pose"),
-    "server.worker_main": ("server", "core.errors", "core.protocol", "core.pose.clip", "core.engines"),
-    "server": ("server", "core.errors", "core.protocol", "core.pose.clip", "core.engines.catalog"),
+    "blender_addon": ("blender_addon", "core.errors", "core.files", "core.protocol", "core.pose"),
+    "server.worker_main": ("server", "core.errors", "core.files", "core.protocol", "core.pose.clip", "core.engines"),
+    "server": ("server", "core.errors", "core.files", "core.protocol", "core.pose.clip", "core.engines.catalog"),
     "": ("blender_addon",),
 }
 # Which modules alone may import these packages.
@@ -47,7 +48,7 @@ ONLY_UNDER = {
     "uvicorn": ("server",),
 }
 WITHOUT_TORCH = ("core.engines", "core.engines.catalog", "core.engines.interface")
-STANDARD_LIBRARY_ONLY = ("core.errors", "core.version", "core.protocol")
+STANDARD_LIBRARY_ONLY = ("core.errors", "core.files", "core.version", "core.protocol")
 
 
 def module_of(path: Path) -> str:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import InvalidClip
+from ..files import write_atomically
 from .camera import project
 from .skeleton import KEYPOINT_COUNT
 
@@ -132,11 +133,8 @@ class PoseClip:
         return cls._read(io.BytesIO(data), "The clip")
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the `.npz`, whole or not at all."""
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(self.to_bytes())
-        part.replace(path)
+        """Write the `.npz`, whole or not at all. Raises `DiskFull`, and `OSError` where it cannot be written."""
+        write_atomically(Path(path), self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> PoseClip:
