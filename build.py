@@ -9,7 +9,9 @@
     python3 build.py bench      how fast sampling, drawing and generating are on this machine
     python3 build.py env        only the environment that all of these make for themselves, in .venv
 
-Needs Python 3.9 or later and nothing else.
+Python 3.9 or later runs this file; the environment that it makes needs Python 3.11, to be found on this machine, or uv, which
+fetches it. `env --torch-index URL` takes PyTorch from another index, https://download.pytorch.org/whl/cpu for example, before
+anything else is set up.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ MODULES = {  # what a command hands its further arguments to
     "evaluate": "understudy.core.training.evaluate",
     "bench": "tooling.bench",
 }
-# glibc hands large blocks back to the kernel and faults them in anew at every step, and threads each have an arena of their own:
-# keeping the blocks, in one arena, makes rendering and training 2 to 3 times as fast (measured). Other C libraries ignore these.
+# glibc hands large blocks back to the kernel and faults them in anew at every step, and threads each have an arena of their
+# own: keeping the blocks, in one arena, makes rendering and training 2 to 3 times as fast (measured). Other C libraries
+# ignore these.
 ALLOCATOR = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_MAX_": "0",
@@ -50,7 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="folder of the environment (default: .venv)")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("env", help="make the environment alone")
+    env = commands.add_parser("env", help="make the environment alone")
+    env.add_argument("--torch-index", metavar="URL", help="package index whose build of PyTorch to install")
     demo = commands.add_parser("demo", help="the main job in a real Blender")
     demo.add_argument("--out", type=Path, default=ROOT / "out" / "demo")
     demo.add_argument("--blender", help="an installed Blender (4.2 or later) instead of the bpy module")
@@ -74,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"{options.blender} is not a program")
 
     try:
-        python = environment.ensure(options.venv.absolute())
+        python = environment.ensure(options.venv.absolute(), getattr(options, "torch_index", None))
     except SetupError as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 1

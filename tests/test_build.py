@@ -44,7 +44,7 @@ def test_arguments_that_nobody_reads_are_refused(capsys):
 
 
 def test_a_set_up_that_fails_says_why_and_ends_with_a_status(monkeypatch, capsys):
-    def fail(venv):
+    def fail(venv, index):
         raise build.SetupError("Python 3.11 is needed.")
 
     monkeypatch.setattr(build.environment, "ensure", fail)
@@ -54,7 +54,7 @@ def test_a_set_up_that_fails_says_why_and_ends_with_a_status(monkeypatch, capsys
 
 def test_arguments_of_test_go_to_pytest(monkeypatch):
     commands = []
-    monkeypatch.setattr(build.environment, "ensure", lambda venv: Path("python"))
+    monkeypatch.setattr(build.environment, "ensure", lambda venv, index: Path("python"))
     monkeypatch.setattr(build, "run", lambda command: commands.append(command) or 0)
     assert build.main(["test", "tests/core", "-x"]) == 0
     assert commands == [[Path("python"), "-m", "pytest", "tests/core", "-x"]]
@@ -62,15 +62,23 @@ def test_arguments_of_test_go_to_pytest(monkeypatch):
 
 def test_the_demo_needs_no_options(monkeypatch):
     commands = []
-    monkeypatch.setattr(build.environment, "ensure", lambda venv: Path("python"))
+    monkeypatch.setattr(build.environment, "ensure", lambda venv, index: Path("python"))
     monkeypatch.setattr(build, "run", lambda command: commands.append(command) or 0)
     assert build.main(["demo"]) == 0
     assert commands[0][:3] == [Path("python"), "-m", "tooling.demo"]
     assert "--blender" not in commands[0]
 
 
+def test_the_index_of_torch_reaches_the_installers(monkeypatch):
+    indexes = []
+    monkeypatch.setattr(build.environment, "ensure", lambda venv, index: indexes.append(index) or Path("python"))
+    build.main(["env", "--torch-index", "https://index"])
+    build.main(["env"])
+    assert indexes == ["https://index", None]
+
+
 def test_a_blender_that_is_none_is_refused_before_anything_is_set_up(monkeypatch, capsys):
-    monkeypatch.setattr(build.environment, "ensure", lambda venv: pytest.fail("set up"))
+    monkeypatch.setattr(build.environment, "ensure", lambda venv, index: pytest.fail("set up"))
     with pytest.raises(SystemExit):
         build.main(["demo", "--blender", "no-such-blender"])
     assert "no-such-blender is not a program" in capsys.readouterr().err

@@ -22,7 +22,8 @@ from . import package, results
 from .environment import ROOT
 from .progress import Bar, duration
 
-WORK = ".work"  # in the output folder: Blender's profile, the zip, Blender's talk
+WORK = ".work"  # in the output folder: Blender's profile, the zip, Blender's talk; the sign that a demo ran there
+# The sign last: a removal that was cut short can be gone on with.
 PRODUCTS = ("frames", "takes", "take.blend", "take.blend1", "take.mp4", "clip.npz", "request.json", "reference.png",
             "contact-sheet.png", WORK)  # fmt: skip
 NOISE = ("Fra:", "@progress", "Understudy: ")  # in Blender's talk, of no use to who looks for an error
@@ -51,14 +52,19 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def clear(out: Path) -> None:
-    """Remove what an earlier demo left, by name: the folder may hold other things."""
+    """Remove what an earlier demo left, by name: the folder may hold other things.
+
+    Raises `DemoError` where things of these names lie there that no demo left: they may be anybody's.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    for name in PRODUCTS:
-        path = out / name
+    found = [out / name for name in PRODUCTS if (out / name).exists()]
+    if found and not (out / WORK).is_dir():
+        raise DemoError(f"{found[0]} is there already, and not from a demo. Choose another folder with --out.")
+    for path in found:
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink(missing_ok=True)
+            path.unlink()
 
 
 def blender_command(options: DemoOptions, archive: Path) -> list[str]:

@@ -21,7 +21,7 @@ from .progress import Bar
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = (3, 11)  # bpy 4.5's wheel is for this one only
-EXTRAS = "blender,test,train"
+EXTRAS = "blender,demo,test"
 STAMP = "understudy.json"
 LOG = "understudy-install.log"
 
@@ -48,22 +48,30 @@ def fingerprint() -> str:
     return sha.hexdigest()
 
 
-def ensure(venv: Path) -> Path:
+def ensure(venv: Path, torch_index: str | None = None) -> Path:
     """The interpreter of a complete environment in `venv`; makes or resumes it where it is not. Raises `SetupError`.
 
-    The stamp is written last, so an attempt that was cut short is never taken for a finished one.
+    `torch_index` is a package index whose build of PyTorch is to be installed rather than the ordinary index's. The stamp is
+    written last, so an attempt that was cut short is never taken for a finished one.
     """
+    if torch_index and any(is_whole(dist_info) for dist_info in site_packages_of(venv).glob("torch-*.dist-info")):
+        raise SetupError(
+            f"{venv} has its PyTorch already. Leave --torch-index out to go on with that, or remove the folder to choose anew."
+        )
     stamp = venv / STAMP
     python = python_of(venv)
     wanted = fingerprint()
     if python.exists() and stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted:
         return python
     stamp.unlink(missing_ok=True)
-    print(f"Setting up {venv} (Python 3.11, torch, Blender as a module; about 2.5 GB on disk).", flush=True)
+    print(
+        f"Setting up {venv} (Python 3.11, torch, Blender as a module; about 2.5 GB on disk with PyTorch's CPU build).",
+        flush=True,
+    )
     uv = shutil.which("uv")
     _create(venv, uv)
     _forget_half_installed(site_packages_of(venv))
-    _install(venv, uv)
+    _install(venv, uv, torch_index)
     stamp.write_text(wanted, encoding="utf-8")
     return python
 
@@ -93,7 +101,9 @@ def _create(venv: Path, uv: str | None) -> None:
     python = python_of(venv)
     if python.exists() and _version_of([str(python)]) == PYTHON and (uv or _has_pip(python)):
         return
-    if venv.exists():
+    if venv.exists() and any(venv.iterdir()):
+        if not (venv / "pyvenv.cfg").is_file():
+            raise SetupError(f"{venv} holds other things than an environment. Choose another folder with --venv.")
         print(f"{venv} has no working Python 3.11: making it anew.", flush=True)
         shutil.rmtree(venv)
     found = find_python()
@@ -125,15 +135,17 @@ def _forget_half_installed(site_packages: Path) -> None:
             shutil.rmtree(dist_info)
 
 
-def _install(venv: Path, uv: str | None) -> None:
+def _install(venv: Path, uv: str | None, torch_index: str | None) -> None:
     python = python_of(venv)
+    indexes = [torch_index] if torch_index else []
     if uv:
-        installer = Uv(uv, python, pip_configuration((find_python() or [sys.executable])[0]))
+        installer = Uv(uv, python, pip_configuration((find_python() or [sys.executable])[0]), indexes)
     else:
         pins = (ROOT / "pyproject.toml").read_text(encoding="utf-8") + (ROOT / "server/requirements.txt").read_text(
             encoding="utf-8"
         )
-        installer = Pip(python, site_packages_of(venv), direct=len(re.findall(r"[\w\]]==[\d.]+|>=[\d.]+,", pins)))
+        direct = len(re.findall(r"[\w\]]==[\d.]+|>=[\d.]+,", pins))
+        installer = Pip(python, site_packages_of(venv), direct, indexes)
     log = venv / LOG
     command = [*installer.command, "--editable", f"{ROOT}[{EXTRAS}]"]
     with Bar("Environment") as bar, log.open("w", encoding="utf-8") as kept:

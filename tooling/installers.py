@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -23,8 +24,8 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def pip_sources(pip_config: str) -> list[str]:
-    """uv's options for the places that `pip config list` names: uv does not read pip's configuration.
+def pip_sources(pip_config: str, indexes: Sequence[str] = ()) -> list[str]:
+    """uv's options for the places that `pip config list` names, and for `indexes`: uv does not read pip's configuration.
 
     Without them a machine whose wheels come from a folder or a mirror would fetch other ones under uv than under pip.
     """
@@ -35,6 +36,8 @@ def pip_sources(pip_config: str) -> list[str]:
         if flag := option.get(key.rpartition(".")[2].strip()):
             for place in shlex.split(value.strip().strip("'\"")):
                 options += [flag, place]
+    for index in indexes:
+        options += ["--extra-index-url", index]
     if "--extra-index-url" in options:
         options += ["--index-strategy", "unsafe-best-match"]  # as pip does: the best version of all indexes
     return options
@@ -43,8 +46,8 @@ def pip_sources(pip_config: str) -> list[str]:
 class Uv:
     """`uv pip install`: it announces what it downloads, with sizes, so the bar counts megabytes."""
 
-    def __init__(self, program: str, python: Path, pip_config: str):
-        self.command = [program, "pip", "install", "--python", str(python), *pip_sources(pip_config)]
+    def __init__(self, program: str, python: Path, pip_config: str, indexes: Sequence[str] = ()):
+        self.command = [program, "pip", "install", "--python", str(python), *pip_sources(pip_config, indexes)]
         self.sizes: dict[str, float] = {}
         self.fetched: set[str] = set()
 
@@ -78,8 +81,9 @@ class Pip:
     `direct` is how many requirements we name ourselves; those that they bring follow, in a fraction of the time.
     """
 
-    def __init__(self, python: Path, site_packages: Path, direct: int):
+    def __init__(self, python: Path, site_packages: Path, direct: int, indexes: Sequence[str] = ()):
         self.command = [str(python), "-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check"]
+        self.command += [option for index in indexes for option in ("--extra-index-url", index)]
         self.site_packages = site_packages
         self.direct = direct
         self.collected = 0

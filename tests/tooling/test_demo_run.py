@@ -12,12 +12,23 @@ OPTIONS = demo.DemoOptions(out=Path("out"), blender=None, frames=12, size=(192, 
 
 
 def test_only_what_an_earlier_demo_left_is_removed(tmp_path):
+    (tmp_path / demo.WORK).mkdir()
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "0001.png").write_bytes(b"")
     (tmp_path / "take.mp4").write_bytes(b"")
     (tmp_path / "notes.txt").write_text("mine")
     demo.clear(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_where_no_demo_ran_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    demo.clear(tmp_path)
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "0001.png").write_bytes(b"mine")
+    with pytest.raises(demo.DemoError, match="frames is there already"):
+        demo.clear(tmp_path)
+    assert (tmp_path / "frames" / "0001.png").read_bytes() == b"mine"
 
 
 def test_an_installed_blender_runs_in_the_background_and_fails_with_its_script():

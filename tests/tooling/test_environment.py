@@ -23,7 +23,7 @@ def installed(monkeypatch):
     """Counts the installations instead of making them."""
     calls = []
     monkeypatch.setattr(environment, "_create", lambda venv, uv: calls.append("create"))
-    monkeypatch.setattr(environment, "_install", lambda venv, uv: calls.append("install"))
+    monkeypatch.setattr(environment, "_install", lambda venv, uv, index: calls.append("install"))
     return calls
 
 
@@ -42,13 +42,30 @@ def test_changed_pins_install_again(venv, installed):
 def test_an_attempt_that_was_cut_short_leaves_no_stamp(venv, installed, monkeypatch):
     (venv / environment.STAMP).write_text("of other pins")
 
-    def interrupted(venv, uv):
+    def interrupted(venv, uv, index):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(environment, "_install", interrupted)
     with pytest.raises(KeyboardInterrupt):
         environment.ensure(venv)
     assert not (venv / environment.STAMP).exists()
+
+
+def test_another_torch_is_not_promised_where_there_is_one(venv, installed):
+    dist_info = environment.site_packages_of(venv) / "torch-2.13.0.dist-info"
+    dist_info.mkdir(parents=True)
+    environment.ensure(venv, "https://index")
+    for name in ("INSTALLER", "RECORD"):
+        (dist_info / name).touch()
+    with pytest.raises(environment.SetupError, match="has its PyTorch already"):
+        environment.ensure(venv, "https://index")
+
+
+def test_a_folder_that_is_no_environment_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(environment.SetupError, match="holds other things"):
+        environment._create(tmp_path, None)
+    assert (tmp_path / "notes.txt").exists()
 
 
 def test_half_installed_packages_are_forgotten(tmp_path):
@@ -71,5 +88,5 @@ def test_without_python_3_11_it_says_what_to_install(tmp_path, monkeypatch):
 def test_a_failing_installation_shows_its_last_lines_and_keeps_the_log(tmp_path, monkeypatch):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
     with pytest.raises(environment.SetupError, match="No module named pip"):
-        environment._install(tmp_path, None)
+        environment._install(tmp_path, None, None)
     assert "No module named pip" in (tmp_path / environment.LOG).read_text()

@@ -77,3 +77,10 @@ def test_uv_is_told_of_the_places_that_pip_is_configured_with():
         "--index-strategy", "unsafe-best-match",
     ]  # fmt: skip
     assert pip_sources("global.timeout='60'\n") == []
+
+
+def test_both_installers_look_into_another_index(tmp_path):
+    uv, pip = Uv("uv", tmp_path / "python", "", ["https://one"]), Pip(tmp_path / "python", tmp_path, 1, ["https://one"])
+    for installer in (uv, pip):
+        assert installer.command[installer.command.index("--extra-index-url") + 1] == "https://one"
+    assert "--extra-index-url" not in Pip(tmp_path / "python", tmp_path, 1).command
