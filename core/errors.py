@@ -139,7 +139,7 @@ class JobFailed(JobError):
 
 
 class WorkerDied(JobError):
-    default_remedy = "Generate again: a new worker is already running. If it happens again, choose a smaller size."
+    default_remedy = "Generate again: a new worker starts with the next job. If it happens again, choose a smaller size."
 
 
 class Cancelled(JobError):

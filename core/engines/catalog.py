@@ -56,10 +56,6 @@ class EngineSpec:
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> EngineSpec:
-        return cls(**{**data, "defaults": GenerationSettings.from_json(data["defaults"])})
-
 
 CATALOG: dict[str, EngineSpec] = {
     spec.name: spec

@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
-from understudy.core.engines.catalog import CATALOG, EngineSpec
+from understudy.core.engines.catalog import CATALOG
 from understudy.core.errors import InvalidClip, InvalidReference, InvalidRequest, UnderstudyError, from_json
 from understudy.core.protocol import PROTOCOL, EventKind, Job
 from understudy.core.version import VERSION
@@ -34,7 +34,7 @@ def test_health_says_what_runs(server):
 
 def test_engines_are_those_of_the_catalogue(server):
     engines = server.client.get("/v1/engines").json()["engines"]
-    assert [EngineSpec.from_json(engine) for engine in engines] == list(CATALOG.values())
+    assert engines == [spec.to_json() for spec in CATALOG.values()]
 
 
 def test_a_job_goes_from_queued_to_done_with_every_frame(server):
