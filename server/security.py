@@ -13,6 +13,7 @@ from ..core.errors import InvalidRequest, ServerStartFailed, Unauthorized, Under
 from .refusals import refusal
 
 MAX_BODY_BYTES = 256 * 2**20
+MAX_HEADER_BYTES = 16 * 2**10
 
 
 def new_token() -> str:
@@ -40,7 +41,7 @@ def allowed_hosts(host: str, port: int, remote_names: Collection[str]) -> frozen
 
 
 class Guard:
-    """ASGI middleware: refuses, in this order, strange hosts, browsers, and whoever lacks the token."""
+    """ASGI middleware: refuses, in this order, oversized headers, strange hosts, browsers, and whoever lacks the token."""
 
     def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str]):
         self._app = app
@@ -60,6 +61,9 @@ class Guard:
         def values(name: bytes) -> list[bytes]:
             return [value for key, value in headers if key == name]
 
+        # h11 has a limit of its own, but only for what arrives in pieces.
+        if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
+            return InvalidRequest(f"The request's headers are larger than {MAX_HEADER_BYTES // 2**10} KB."), 431
         hosts = values(b"host")
         if len(hosts) != 1:
             return InvalidRequest("The request must have one Host header."), 400

@@ -110,6 +110,13 @@ def test_a_body_that_never_ends_is_cut_off(server):
     assert server.client.get("/v1/health").status_code == 200
 
 
+def test_headers_that_are_too_large_are_refused(server):
+    assert get(server, host(server), *[f"X-Much-{number}: {'x' * 1024}" for number in range(16)]) == 431
+    # Who refuses this one depends on how it arrives.
+    assert get(server, host(server), f"X-Much: {'x' * 64 * 1024}") in (400, 431)
+    assert server.client.get("/v1/health").status_code == 200
+
+
 def test_a_body_that_says_it_is_too_large_is_not_read(server):
     headers = (f"Authorization: Bearer {server.token}", host(server), "Content-Length: 99999999999")
     assert raw(server, "POST /v1/jobs HTTP/1.1", *headers, "Content-Type: multipart/form-data; boundary=x") == 413
