@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--data", type=Path, help="folder for jobs and frames (default: this user's data folder)")
     serve.add_argument("--port", type=int, default=0, help="0, the default, means any free one")
     serve.add_argument("--idle-minutes", type=float, default=30, help="end after this time without jobs or requests; 0: never")
+    serve.add_argument("--keep-days", type=float, default=14, help="forget jobs that ended longer ago at the start; 0: never")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at; beyond this machine only with --remote-name")
     serve.add_argument(
         "--remote-name", action="append", default=[], help="let other machines in, that call this one NAME; can be repeated"
@@ -63,6 +64,7 @@ def _serve(arguments: argparse.Namespace) -> None:
             host=arguments.host,
             port=arguments.port,
             idle_minutes=arguments.idle_minutes,
+            keep_days=arguments.keep_days,
             remote_names=arguments.remote_name,
         )
     )

@@ -8,9 +8,15 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+# A panel that is open somewhere asks these every few seconds: that somebody looks is no sign that somebody needs us.
+WATCHING = frozenset({"/v1/health", "/v1/engines"})
+
 
 class Activity:
-    """ASGI middleware that knows of requests and open streams, and tells when there have been none for long enough."""
+    """ASGI middleware that knows of requests and open streams, and tells when there have been none for long enough.
+
+    Inside the guard: what that refuses does not count.
+    """
 
     def __init__(self, app: ASGIApp, idle_seconds: float, has_work: Callable[[], bool], stop: Callable[[], None]):
         """`stop` is called after `idle_seconds` without requests or work; 0 means never."""
@@ -22,6 +28,9 @@ class Activity:
         self._last = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("path") in WATCHING:
+            await self._app(scope, receive, send)
+            return
         self._open += 1
         try:
             await self._app(scope, receive, send)

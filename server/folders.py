@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import PART, full_disk_named, sync_folder, write_atomically
+from ..core.files import PART, full_disk_named, sync_folder, write_atomically
+
+logger = logging.getLogger(__name__)
+
+_OURS = re.compile(rf"[0-9a-f]{{32}}({re.escape(PART)})?")  # a job's folder, or one that was being filled
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,18 @@ def frame_name(index: int) -> str:
 
 
 def sweep(jobs: Path, known: Collection[str]) -> None:
-    """Remove what a server that was killed left in the `jobs` folder: half-written files, and folders of no job in `known`."""
+    """Remove what a server that was killed left in the `jobs` folder: half-written files, and folders of no job in `known`.
+
+    Nothing else: the user may have chosen a folder for the data that holds other things.
+    """
     for path in jobs.iterdir():
+        if not _OURS.fullmatch(path.name):
+            continue
         if path.name not in known:
             JobFolder(path).remove()
-    for part in jobs.rglob(f"*{PART}"):
-        part.unlink()
+            continue
+        for part in path.rglob(f"*{PART}"):
+            try:
+                part.unlink()
+            except OSError as error:  # on Windows, where another program has it open: the next start tries again
+                logger.warning("%s could not be removed: %s", part, error)

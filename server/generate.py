@@ -5,22 +5,26 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+import sys
+import tempfile
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ..core.engines import catalog
-from ..core.errors import Cancelled, InvalidReference, InvalidRequest
+from ..core.errors import Cancelled, InvalidReference, InvalidRequest, JobFailed, UnderstudyError
+from ..core.files import write_atomically
 from ..core.pose.clip import PoseClip
 from ..core.protocol import GenerationSettings
 from . import admission
-from .files import require_space, write_atomically
+from .files import require_space
 from .folders import frame_name
 from .messages import Frame, Generate, Ready, Step
 from .pictures import about_frame, encode_png
 from .worker import Progress, Worker
 
 _JOB = "console"
+_FRAME = re.compile(r"\d{4,}\.png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="picture of the character; once for each person",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the frames 0001.png, 0002.png ...")
+    parser.add_argument("--overwrite", action="store_true", help="remove the frames that the folder holds already")
     parser.add_argument("--engine", default="understudy", help="one of `understudy engines` (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", metavar="WxH", help="pixels of the frames, for example 192x256")
@@ -63,11 +68,7 @@ def generate(arguments: argparse.Namespace) -> None:
     settings = settings_from(arguments)
     clip = PoseClip.load(arguments.clip)
     admission.check(settings, clip, [_read(path) for path in arguments.reference])
-    try:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidRequest(f"{arguments.out} cannot be made: {error.strerror}.", "Choose another folder.") from error
-    require_space(arguments.out, admission.space_needed(settings, clip))
+    prepare_folder(arguments.out, admission.space_needed(settings, clip), arguments.overwrite)
     request = Generate(
         job=_JOB,
         clip=str(arguments.clip.resolve()),
@@ -75,14 +76,44 @@ def generate(arguments: argparse.Namespace) -> None:
         settings=settings.to_json(),
         checkpoint=None,
     )
-    worker = Worker()
-    with Display(settings, clip, arguments.out) as display:
+    with tempfile.TemporaryFile() as log:
+        worker = Worker(log)
         try:
-            worker.generate(request, display.on_progress)
+            with Display(settings, clip, arguments.out) as display:
+                worker.generate(request, display.on_progress)
         except KeyboardInterrupt:
-            raise Cancelled("Generating was cancelled.", "Run the command again when you are ready.") from None
+            raise Cancelled(
+                "Generating was cancelled.", "Run the command again when you are ready, with --overwrite if frames were drawn."
+            ) from None
+        except UnderstudyError:
+            # Between the bars it would only confuse: what the worker said is told where it explains something.
+            log.seek(0)
+            sys.stderr.write(log.read().decode(errors="replace"))
+            raise
         finally:
             worker.stop()
+
+
+def prepare_folder(out: Path, space_needed: int, overwrite: bool) -> None:
+    """Make the folder `out` and see that frames can be written there; with `overwrite`, remove those of another run.
+
+    Raises `InvalidRequest`, `DiskFull`.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+        old = [path for path in out.iterdir() if _FRAME.fullmatch(path.name)]
+        if old and not overwrite:
+            # A shorter run would leave the rest of a longer one behind its own frames.
+            raise InvalidRequest(
+                f"{out} holds {len(old)} frames already.", "Choose another folder, or remove them with --overwrite."
+            )
+        require_space(out, space_needed)
+        for path in old:
+            path.unlink()
+    except OSError as error:
+        raise InvalidRequest(f"{out} cannot be written to: {error.strerror}.", "Choose another folder.") from error
 
 
 def _read(path: Path) -> bytes:
@@ -123,5 +154,9 @@ class Display:
             self._bar.close()
             self._bar = tqdm(total=len(self._scene_frames), desc="frames", unit="frame")
         about = about_frame(self._settings, self._digest, self._scene_frames[frame.index])
-        write_atomically(self._out / frame_name(frame.index), encode_png(frame.width, frame.height, frame.pixels, about))
+        path = self._out / frame_name(frame.index)
+        try:
+            write_atomically(path, encode_png(frame.width, frame.height, frame.pixels, about))
+        except OSError as error:
+            raise JobFailed(f"{path} cannot be written: {error.strerror}.", "Choose another folder.") from error
         self._bar.update()

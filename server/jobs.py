@@ -85,6 +85,12 @@ class Jobs:
         self.log.wake(job_id)
         return self.store.get(job_id)
 
+    def forget_ended_before(self, time: float) -> None:
+        """Delete the jobs that ended before `time`, in seconds since 1970."""
+        for job in self.store.jobs():
+            if job.state.ended and job.ended < time:
+                self.remove(job.id)
+
     def frame(self, job_id: str, index: int) -> Path:
         """The file of frame `index` (from 0). Raises `JobNotFound` also where it is not drawn yet."""
         done = self.store.get(job_id).frames_done

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import Cancelled, DiskFull, JobFailed, UnderstudyError, WorkerDied
+from ..core.files import write_atomically
 from ..core.pose.clip import PoseClip
 from ..core.protocol import EventKind, Job, JobState
 from .eta import Eta
-from .files import Ballast, write_atomically
+from .files import Ballast
 from .jobs import Jobs
 from .messages import Frame, Generate, Preview, Ready, Step
 from .pictures import about_frame, encode_png
@@ -141,10 +142,19 @@ class JobRun:
             case Step(step, steps):
                 self._tell(EventKind.STEP, {"step": step, "steps": steps, "eta": round(self._eta.after_step(step, steps), 2)})
             case Preview():
-                write_atomically(self._folder.preview, encode_png(progress.width, progress.height, progress.pixels))
-                self._tell(EventKind.PREVIEW, {"step": progress.step})
+                self._show(progress)
             case Frame():
                 self._keep(progress)
+
+    def _show(self, preview: Preview) -> None:
+        """Write the preview, then say so. One that cannot be written is left out: it is not worth the job."""
+        picture = encode_png(preview.width, preview.height, preview.pixels)
+        try:
+            write_atomically(self._folder.preview, picture)
+        except OSError as error:  # on Windows, where a client is just reading the last one; a full disk is no OSError
+            logger.warning("a preview of job %s could not be written: %s", self._job.id, error)
+        else:
+            self._tell(EventKind.PREVIEW, {"step": preview.step})
 
     def _keep(self, frame: Frame) -> None:
         """Write the frame, then say so. A job that was gone on with sends again what it had sent: that is kept already."""

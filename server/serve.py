@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -35,12 +36,16 @@ GRACE_SECONDS = 3
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """`idle_minutes` 0 means for ever. `remote_names` are what other machines may call this one: none, they may not."""
+    """`idle_minutes` 0 means for ever, and so does `keep_days`, for which jobs that have ended are kept.
+
+    `remote_names` are what other machines may call this one: none, they may not.
+    """
 
     data: Path
     host: str = "127.0.0.1"
     port: int = 0
     idle_minutes: float = 30.0
+    keep_days: float = 14.0
     remote_names: Sequence[str] = ()
 
 
@@ -67,7 +72,9 @@ def serve(options: ServeOptions) -> None:
         store = Store(options.data / "jobs.sqlite")
         stack.callback(store.close)
         jobs = Jobs(options.data, store, EventLog(store))
-        worker = Worker(options.data / "worker.log")
+        if options.keep_days:
+            jobs.forget_ended_before(time.time() - options.keep_days * 24 * 60 * 60)
+        worker = Worker()  # what it prints comes with what we print: one log
         runner = Runner(options.data, jobs, worker)
         runner.start()
         stack.callback(runner.stop)
@@ -94,10 +101,10 @@ class _HttpServer:
     """uvicorn around the guarded application, which stops it when idle."""
 
     def __init__(self, app, token: str, hosts: frozenset[str], idle_seconds: float, has_work):
-        self._activity = Activity(Guard(BodyLimit(app), token, hosts), idle_seconds, has_work, self._stop)
+        self._activity = Activity(BodyLimit(app), idle_seconds, has_work, self._stop)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                self._activity,
+                Guard(self._activity, token, hosts),
                 log_config=None,
                 access_log=False,
                 lifespan="off",

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -20,7 +20,6 @@ from .messages import Cancel, Failed, Finished, Frame, Generate, Message, Pipe, 
 logger = logging.getLogger(__name__)
 
 CANCEL_SECONDS = 5.0
-MAX_LOG_BYTES = 4 * 2**20
 
 Progress = Ready | Step | Preview | Frame
 
@@ -38,9 +37,9 @@ class Worker:
     The child starts with the first job, and again after it died.
     """
 
-    def __init__(self, log_path: Path | None = None):
-        """What the child prints goes to `log_path`, or to this process's own error stream."""
-        self._log_path = log_path
+    def __init__(self, log: IO[bytes] | None = None):
+        """What the child prints goes to the file `log`, or to this process's own error stream."""
+        self._log = log
         self._lock = threading.Lock()
         self._process: subprocess.Popen | None = None
         self._pipe: Pipe | None = None
@@ -177,21 +176,10 @@ class Worker:
 
     def _spawn(self) -> subprocess.Popen:
         command = [sys.executable, "-P", "-m", f"{__package__}.worker_main", "--parent", str(os.getpid())]
-        log = open_log(self._log_path) if self._log_path else None
-        try:
-            return subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment(),
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )  # fmt: skip
-        finally:
-            if log:
-                log.close()
-
-
-def open_log(path: Path):
-    """`path` for appending; started anew where it has grown too large."""
-    mode = "ab" if path.exists() and path.stat().st_size < MAX_LOG_BYTES else "wb"
-    return path.open(mode)
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=environment(),
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )  # fmt: skip
 
 
 def environment() -> dict[str, str]:

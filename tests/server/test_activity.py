@@ -5,7 +5,9 @@ import asyncio
 from understudy.server.activity import Activity
 
 
-def watched(has_work=lambda: False, idle_seconds: float = 0.2, request_seconds: float = 0.0) -> float | None:
+def watched(
+    has_work=lambda: False, idle_seconds: float = 0.2, request_seconds: float = 0.0, path: str = "/v1/jobs"
+) -> float | None:
     """Seconds after which an activity with one open request stopped its server; None where it did not within 1 s."""
 
     async def app(scope, receive, send):
@@ -14,7 +16,7 @@ def watched(has_work=lambda: False, idle_seconds: float = 0.2, request_seconds: 
     async def scenario() -> float | None:
         stopped = asyncio.Event()
         activity = Activity(app, idle_seconds, has_work, stopped.set)
-        request = asyncio.create_task(activity({}, None, None))
+        request = asyncio.create_task(activity({"path": path}, None, None))
         watch = asyncio.create_task(activity.watch())
         began = asyncio.get_running_loop().time()
         try:
@@ -40,6 +42,13 @@ def test_an_open_stream_keeps_it_running_and_counts_until_its_end():
 
 def test_work_keeps_it_running():
     assert watched(has_work=lambda: True) is None
+
+
+def test_looking_at_it_does_not_keep_it_running():
+    """A panel asks for health and engines as long as it is open."""
+    for path in ("/v1/health", "/v1/engines"):
+        assert watched(request_seconds=60, path=path) < 0.8
+    assert watched(request_seconds=60, path="/v1/jobs") is None
 
 
 def test_no_idle_time_means_never():

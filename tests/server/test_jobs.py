@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+import time
+import uuid
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 from understudy.core.errors import DiskFull, InvalidReference, JobNotFound, QueueFull
@@ -66,8 +71,8 @@ def test_a_start_sweeps_what_a_killed_server_left(jobs, submission, tmp_path):
     folder = jobs.folder(job.id).path
     (folder / "frames" / "0001.png.part").touch()
     jobs.folder(job.id).checkpoint.touch()
-    (folder.with_name("half.part") / "frames").mkdir(parents=True)
-    folder.with_name("unacknowledged").mkdir()
+    (folder.with_name(f"{uuid.uuid4().hex}.part") / "frames").mkdir(parents=True)
+    folder.with_name(uuid.uuid4().hex).mkdir()
     Jobs(tmp_path, jobs.store, jobs.log)
     assert list((tmp_path / "jobs").iterdir()) == [folder]
     assert list((folder / "frames").iterdir()) == []
@@ -75,3 +80,40 @@ def test_a_start_sweeps_what_a_killed_server_left(jobs, submission, tmp_path):
     jobs.remove(job.id)
     Jobs(tmp_path, jobs.store, jobs.log)
     assert not jobs.folder(job.id).checkpoint.exists()
+
+
+def test_a_start_leaves_alone_what_is_not_the_servers(jobs, tmp_path):
+    """The user may have chosen a folder for the data that has a folder `jobs` of its own."""
+    theirs = tmp_path / "jobs" / "client work"
+    theirs.mkdir()
+    files = [theirs / "video.mp4.part", theirs / "invoice.pdf", tmp_path / "jobs" / "list.txt.part"]
+    for path in files:
+        path.touch()
+    Jobs(tmp_path, jobs.store, jobs.log)
+    assert all(path.exists() for path in files)
+
+
+def test_a_half_written_file_that_cannot_be_removed_does_not_keep_the_server_from_starting(
+    jobs, submission, tmp_path, monkeypatch
+):
+    part = jobs.folder(jobs.submit(submission, "key").id).path / "frames" / "0001.png.part"
+    part.touch()
+
+    def refuse(path, missing_ok=False):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        Jobs(tmp_path, jobs.store, jobs.log)
+    assert part.exists()
+
+
+def test_old_jobs_are_forgotten_unless_they_are_live(jobs, submission):
+    ended, live = (jobs.submit(submission, key).id for key in ("ended", "live"))
+    jobs.remove(ended)  # a queued one is cancelled
+    jobs.forget_ended_before(time.time() - 60)
+    assert {job.id for job in jobs.store.jobs()} == {ended, live}
+    jobs.forget_ended_before(time.time() + 60)
+    assert [job.id for job in jobs.store.jobs()] == [live]
+    assert not jobs.folder(ended).path.exists()
+    assert jobs.folder(live).path.exists()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-from understudy.core.engines.catalog import CATALOG, EngineSpec
+from understudy.core.engines.catalog import CATALOG
+from understudy.core.errors import InvalidRequest
+from understudy.server.generate import prepare_folder
 
 
 @pytest.fixture
@@ -44,17 +48,27 @@ def frames(folder: Path) -> dict[str, bytes]:
 def test_engines_are_listed_for_people_and_for_programs(run):
     table = run("engines").stdout
     assert all(name in table for name in CATALOG)
-    assert [EngineSpec.from_json(entry) for entry in json.loads(run("engines", "--json").stdout)] == list(CATALOG.values())
+    assert json.loads(run("engines", "--json").stdout) == [spec.to_json() for spec in CATALOG.values()]
 
 
-def test_generate_draws_numbered_frames_the_same_each_time(run, inputs):
-    for out in ("a", "b"):
-        result = run(*GENERATE, "--seed", "1", "--out", out)
-        assert result.returncode == 0, result.stderr
-    first, again = (frames(inputs / out) for out in ("a", "b"))
-    assert list(first) == ["0001.png", "0002.png", "0003.png"]
-    assert first == again
+def test_generate_draws_numbered_frames_the_same_each_time_over_those_of_a_longer_run(run, inputs):
+    result = run(*GENERATE, "--seed", "1", "--out", "out")
+    assert result.returncode == 0, result.stderr
     assert "frames: 100%" in result.stderr
+    assert "worker" not in result.stderr
+    first = frames(inputs / "out")
+    assert list(first) == ["0001.png", "0002.png", "0003.png"]
+
+    for name in ("0001.png", "0099.png", "still.png", "0001.txt"):
+        (inputs / "out" / name).write_bytes(b"mine")
+    refused = run(*GENERATE, "--out", "out")
+    assert refused.returncode == 1
+    assert "holds 4 frames already" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+    result = run(*GENERATE, "--seed", "1", "--out", "out", "--overwrite")
+    assert result.returncode == 0, result.stderr
+    assert frames(inputs / "out") == first | {"still.png": b"mine", "0001.txt": b"mine"}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +79,7 @@ def test_generate_draws_numbered_frames_the_same_each_time(run, inputs):
         (("--steps", "0"), "steps 0 is not between"),
         (("--engine", "dalle"), "no engine called 'dalle'"),
         (("--reference", "ref.png"), "1 people, and there are 2 references"),
-        (("--out", "clip.npz"), "cannot be made"),
+        (("--out", "clip.npz"), "cannot be written to: File exists"),
     ],
 )
 def test_bad_input_is_told_in_one_line(run, arguments, reason):
@@ -82,6 +96,17 @@ def test_bad_files_are_told_in_one_line(run, inputs):
         assert result.returncode == 1
         assert len(result.stderr.splitlines()) == 1, result.stderr
         assert not (inputs / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_drawn(tmp_path, monkeypatch):
+    """As root, whom these tests may run as, every folder can be written to: the system is made to refuse."""
+
+    def refuse(**_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(InvalidRequest, match="cannot be written to: Permission denied"):
+        prepare_folder(tmp_path, 1, overwrite=False)
 
 
 def test_ctrl_c_cancels_and_leaves_no_worker(inputs):
@@ -111,3 +136,11 @@ def test_a_killed_worker_is_told(inputs):
         rest = process.stderr.read().decode()
     assert process.returncode == 1
     assert "signal 9" in rest.splitlines()[-1]
+
+
+def test_what_an_engine_printed_is_shown_when_it_fails(run, monkeypatch):
+    monkeypatch.setenv("UNDERSTUDY_DEVICE", "nonesuch")
+    result = run(*GENERATE, "--out", "out")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+    assert "nonesuch" in result.stderr.splitlines()[-1]

@@ -8,10 +8,10 @@ import sqlite3
 import time
 
 import pytest
+from understudy.core.files import full_disk_named, write_atomically
 from understudy.core.protocol import EventKind, GenerationSettings, JobRequest
 from understudy.server import runner as runner_module
 from understudy.server.events import EventLog
-from understudy.server.files import full_disk_named, write_atomically
 from understudy.server.jobs import Jobs, Submission
 from understudy.server.runner import Runner
 from understudy.server.store import Store
@@ -24,7 +24,7 @@ def jobs(tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("runner")
     store = Store(tmp_path / "jobs.sqlite")
     jobs = Jobs(tmp_path, store, EventLog(store))
-    runner = Runner(tmp_path, jobs, Worker(tmp_path / "worker.log"))
+    runner = Runner(tmp_path, jobs, Worker())
     runner.start()
     yield jobs
     runner.stop()
@@ -63,6 +63,17 @@ def test_a_disk_that_fills_up_fails_the_job_and_leaves_nothing_half_written(jobs
     assert not list(jobs.folder(job).path.rglob("*.part"))
     monkeypatch.undo()
     assert wait(jobs, submit()).state == "done"
+
+
+def test_a_preview_that_cannot_be_written_costs_the_job_nothing(jobs, submit, monkeypatch):
+    def being_read(path, data, private=False):
+        if path.name == "preview.png":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        write_atomically(path, data, private)
+
+    monkeypatch.setattr(runner_module, "write_atomically", being_read)
+    assert wait(jobs, job := submit(steps=4)).state == "done"
+    assert EventKind.PREVIEW not in {event.kind for event in jobs.store.events_after(job, 0)}
 
 
 def test_an_end_that_cannot_be_recorded_is_recorded_when_it_can(jobs, submit, monkeypatch):

@@ -13,13 +13,13 @@ from understudy.core.errors import Cancelled, DiskFull, InvalidClip, JobFailed, 
 from understudy.core.protocol import GenerationSettings
 from understudy.server import worker as worker_module
 from understudy.server.messages import Frame, Generate, Ready, Step
-from understudy.server.worker import Worker, WorkerState, environment, open_log
+from understudy.server.worker import Worker, WorkerState, environment
 
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory):
+def worker():
     """One for all tests: whatever they do to its child, it has to be of use to the next."""
-    worker = Worker(tmp_path_factory.mktemp("worker") / "worker.log")
+    worker = Worker()
     yield worker
     worker.stop()
 
@@ -160,12 +160,14 @@ def test_when_our_own_side_fails_the_child_comes_to_rest(worker, job):
     assert worker.pid == pid
 
 
-def test_a_wish_for_a_device_that_is_not_there_is_told(worker, job, monkeypatch):
+def test_a_wish_for_a_device_that_is_not_there_is_told_and_the_log_has_the_details(job, tmp_path, monkeypatch):
     monkeypatch.setenv("UNDERSTUDY_DEVICE", "nonesuch")
-    worker.stop()
-    with pytest.raises(JobFailed, match="nonesuch"):
-        draw(worker, job())
-    worker.stop()
+    with (tmp_path / "log").open("wb") as log:
+        worker = Worker(log)
+        with pytest.raises(JobFailed, match="nonesuch"):
+            draw(worker, job())
+        worker.stop()
+    assert "Traceback" in (tmp_path / "log").read_text()
 
 
 def test_a_worker_closed_in_the_middle_ends_its_job_and_starts_no_other(job):
@@ -187,15 +189,3 @@ def test_the_users_environment_wins(monkeypatch):
     assert environment()["OMP_NUM_THREADS"] == "3"
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert int(environment()["OMP_NUM_THREADS"]) >= 1
-
-
-def test_a_log_grown_too_large_is_started_anew(tmp_path, monkeypatch):
-    monkeypatch.setattr(worker_module, "MAX_LOG_BYTES", 10)
-    path = tmp_path / "worker.log"
-    for _ in range(2):
-        with open_log(path) as log:
-            log.write(b"x" * 8)
-    assert path.stat().st_size == 16
-    with open_log(path) as log:
-        log.write(b"new")
-    assert path.read_bytes() == b"new"
