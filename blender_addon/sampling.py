@@ -5,32 +5,33 @@ A long range is sampled in slices, so that the window lives on:
     with Sampling(scene, options) as sampling:
         while not sampling.advance(0.02):
             ...  # return to Blender; show sampling.fraction
-        clip = sampling.finish()
+        clip = sampling.finish().clip()  # the second on any thread
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import bpy
 import numpy as np
 
-from ..core.errors import EmptyRange, NoArmature, NoCamera, NotHumanoid, PoseError
+from ..core.errors import EmptyRange, NoArmature, NoCamera, PoseError
 from ..core.pose.bones.roles import Role
 from ..core.pose.clip import PoseClip
 from ..core.pose.detect import Detection, detect, from_mapping
-from ..core.pose.head import head_visible
 from ..core.pose.intrinsics import Lens, camera_intrinsics, window_intrinsics
-from ..core.pose.rig import HEAD_POINTS, Attachment, Posed, attach
+from ..core.pose.rig import Posed
+from .samples import RigSamples, Samples
 
 _BLENDER_TO_CLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # a camera of Blender's looks along -z with y up
 
 # The vertices that say where the crown is: moved by the head bone, no further from it than the hips are (which takes in hats,
 # to be told by their size), and no more than are needed to find the extremes.
 _HEAD_WEIGHT, _HEAD_REACH, _HEAD_VERTICES, _FEW_VERTICES = 0.5, 1.0, 20_000, 8
+_VERTICES_AT_ONCE, _WEIGHTS_AT_ONCE = 50_000, 1_000  # about a millisecond's worth
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -70,15 +71,15 @@ class View:
 class SampleOptions:
     """What to sample.
 
-    armatures      the people, in the clip's order
+    people         in the clip's order
     frames         scene frame numbers, in the clip's order
     width, height  of the picture, pixels: the camera is taken as if it rendered this size; a viewport is fitted into it whole
     source         where to look from; a viewport that looks through the scene's camera follows that camera
     view           of source VIEWPORT
     """
 
-    armatures: tuple[Person, ...]
-    frames: tuple[int, ...]
+    people: tuple[Person, ...]
+    frames: Sequence[int]
     width: int
     height: int
     source: Literal["CAMERA", "VIEWPORT"] = "CAMERA"
@@ -106,14 +107,14 @@ def validate(scene: bpy.types.Scene, options: SampleOptions) -> tuple[Detection,
     Raises `NoArmature`, `NotHumanoid`, `NoCamera`, `EmptyRange`, or `PoseError` for an armature whose pose Blender does not
     evaluate. Changes nothing.
     """
-    if not options.armatures:
+    if not options.people:
         raise NoArmature("No armature is chosen.")
     if not options.frames:
         raise EmptyRange("The frame range is empty.")
     view_layer = _view_layer(scene)
     view_layer.update()
     detections = []
-    for name, armature, mapping in options.armatures:
+    for name, armature, mapping in options.people:
         if armature is None:
             raise NoArmature(f"{name or 'A person'} has no armature.")
         if armature.type != "ARMATURE":
@@ -130,25 +131,25 @@ def validate(scene: bpy.types.Scene, options: SampleOptions) -> tuple[Detection,
 
 
 def sample(scene: bpy.types.Scene, options: SampleOptions) -> PoseClip:
-    """Sample at once, for background use; raises what `validate` and `Sampling.finish` raise. The scene's frame is restored."""
+    """Sample at once, for background use; raises what `validate` and `Samples.clip` raise. The scene's frame is restored."""
     with Sampling(scene, options) as sampling:
         sampling.advance(float("inf"))
-        return sampling.finish()
+        return sampling.finish().clip()
 
 
 class Sampling:
     """Reads poses and cameras frame by frame; moves the scene's frame while at it, and puts it back in `restore()`.
 
-    Raises what `validate` raises.
+    `evaluation_seconds` is how long Blender itself took to go to the frames, so far. Raises what `validate` raises.
     """
 
     def __init__(self, scene: bpy.types.Scene, options: SampleOptions):
         detections = validate(scene, options)
         self._scene, self._options = scene, options
         self._was = scene.frame_current, scene.frame_subframe, scene.camera
-        self._rigs = [
-            _Rig(scene, *person[:2], detection) for person, detection in zip(options.armatures, detections, strict=True)
-        ]
+        self._rigs = [_Rig(*person[:2], detection) for person, detection in zip(options.people, detections, strict=True)]
+        self._preparing = [rig.prepare(scene) for rig in self._rigs]
+        self.evaluation_seconds = 0.0
         self._views: list[np.ndarray] = []  # world to camera space, one a frame
         self._intrinsics: list[np.ndarray] = []
         self._orthographic: list[bool] = []
@@ -164,15 +165,18 @@ class Sampling:
         return len(self._views) / len(self._options.frames)
 
     def advance(self, seconds: float) -> bool:
-        """Sample at least one frame, and more until `seconds` have passed. True when all are done.
+        """Do a step at least, and more until `seconds` have passed; a step is a frame, after those that look at the meshes.
 
-        Raises `PoseError` when an armature can no longer be read.
+        True when all frames are sampled. Raises `PoseError` when an armature can no longer be read.
         """
         deadline = time.perf_counter() + seconds
         frames = self._options.frames
         try:
             while len(self._views) < len(frames):
-                self._sample(frames[len(self._views)])
+                if self._preparing:
+                    self._prepare()
+                else:
+                    self._sample(frames[len(self._views)])
                 if time.perf_counter() >= deadline:
                     break
         except ReferenceError as error:
@@ -183,45 +187,48 @@ class Sampling:
     def restore(self) -> None:
         """Put the scene back to the frame it was on. Harmless to repeat."""
         frame, subframe, camera = self._was
-        self._scene.frame_set(frame, subframe=subframe)
+        self._go_to(frame, subframe)
         if self._scene.camera != camera:  # markers bound to cameras switched it
             self._scene.camera = camera
 
-    def finish(self) -> PoseClip:
-        """The clip of all frames. Raises `NotHumanoid` when no pose was fit to find the head and the feet by."""
+    def finish(self) -> Samples:
+        """What was sampled of all frames: everything that needs the scene. Quick, however many there are."""
         if self.fraction < 1:
             raise RuntimeError("finish() before advance() returned True")
-        views, orthographic = np.stack(self._views), np.array(self._orthographic)
-        sampled = [rig.keypoints(views, orthographic) for rig in self._rigs]
-        names = _unique([rig.name for rig in self._rigs])
-        return PoseClip(
-            points_cam=np.stack([points for points, _ in sampled], axis=1).astype(np.float32),
-            visible=np.stack([visible for _, visible in sampled], axis=1),
-            intrinsics=np.stack(self._intrinsics).astype(np.float32),
-            orthographic=orthographic,
-            frames=np.array(self._options.frames, np.int32),
+        options = self._options
+        return Samples(
+            rigs=tuple(rig.samples() for rig in self._rigs),
+            views=self._views,
+            intrinsics=self._intrinsics,
+            orthographic=self._orthographic,
+            frames=options.frames,
             fps=self._scene.render.fps / self._scene.render.fps_base,
-            width=self._options.width,
-            height=self._options.height,
-            people=names,
-            source={
-                "file": bpy.data.filepath,
-                "view": self._options.source,
-                "rigs": {name: rig.detection.family for name, rig in zip(names, self._rigs, strict=True)},
-                "confidence": {name: rig.detection.confidence for name, rig in zip(names, self._rigs, strict=True)},
-            },
+            width=options.width,
+            height=options.height,
+            source={"file": bpy.data.filepath, "view": options.source},
         )
 
+    def _prepare(self) -> None:
+        """One step of what is found out before the first frame."""
+        try:
+            next(self._preparing[0])
+        except StopIteration:
+            del self._preparing[0]
+
+    def _go_to(self, frame: int, subframe: float = 0.0) -> None:
+        began = time.perf_counter()
+        self._scene.frame_set(frame, subframe=subframe)
+        self.evaluation_seconds += time.perf_counter() - began
+
     def _sample(self, frame: int) -> None:
-        self._scene.frame_set(frame)
+        self._go_to(frame)
         depsgraph = _view_layer(self._scene).depsgraph
         for rig in self._rigs:
             rig.sample(depsgraph)
         options, view = self._options, self._options.view
         if options.uses_camera:
             camera = _check_camera(self._scene).evaluated_get(depsgraph)
-            # Blender ignores the scale of a camera.
-            world_to_view = np.array(camera.matrix_world.normalized().inverted())
+            world_to_view = _world_to_camera(camera, frame)
             render = self._scene.render
             lens = _lens(camera.data)  # type: ignore[arg-type]  # a camera object has a camera
             pixel_aspect = render.pixel_aspect_y / render.pixel_aspect_x
@@ -239,19 +246,32 @@ class Sampling:
 class _Rig:
     """One armature: its bones that play a role, and their matrices so far."""
 
-    def __init__(self, scene: bpy.types.Scene, name: str, armature: bpy.types.Object, detection: Detection):
-        self.name, self.detection = name, detection
-        self._armature = armature
-        self._roles = tuple(detection.mapping)
+    def __init__(self, name: str, armature: bpy.types.Object, detection: Detection):
+        self._name, self._detection, self._armature = name, detection, armature
         bones = [armature.data.bones[bone] for bone in detection.mapping.values()]
-        self._lengths = np.array([bone.length for bone in bones])
-        self._rest = Posed(self._roles, np.array([bone.matrix_local for bone in bones], float), self._lengths)
+        lengths = np.array([bone.length for bone in bones])
+        self._rest = Posed(tuple(detection.mapping), np.array([bone.matrix_local for bone in bones], float), lengths)
         order = {bone.name: number for number, bone in enumerate(armature.pose.bones)}
         self._rows = [order[bone] for bone in detection.mapping.values()]
         self._buffer = np.empty(len(order) * 16, np.float32)
-        self._head_vertices = _head_vertices(scene, armature, detection, self._rest)
+        self._head_vertices: np.ndarray | None = None
         self._matrices: list[np.ndarray] = []  # [B, 4, 4] bone to armature space, one a frame
         self._worlds: list[np.ndarray] = []  # armature to world space, one a frame
+
+    def prepare(self, scene: bpy.types.Scene) -> Iterator[None]:
+        """Find the vertices [V, 3] that the head bone moves, armature space, rest pose; of the mesh that follows most bones.
+
+        Hair and hats are often meshes of their own, and follow few. Without such a mesh there are none. In steps of a few
+        milliseconds: characters can have a million vertices.
+        """
+        most = 0
+        for mesh in scene.objects:
+            follows = self._count_followed(mesh)
+            if follows <= most:
+                continue
+            moved = yield from self._moved_by_head(mesh)
+            if len(moved) >= _FEW_VERTICES:
+                self._head_vertices, most = moved, follows
 
     def sample(self, depsgraph: bpy.types.Depsgraph) -> None:
         armature = _evaluated(self._armature, depsgraph)
@@ -260,62 +280,43 @@ class _Rig:
         self._matrices.append(columns.transpose(0, 2, 1).astype(float))
         self._worlds.append(np.array(armature.matrix_world))
 
-    def keypoints(self, views: np.ndarray, orthographic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Camera-space keypoints [T, 134, 3] and whether they are visible [T, 134].
+    def samples(self) -> RigSamples:
+        return RigSamples(
+            self._name, self._armature.name, self._detection, self._rest,
+            self._head_vertices, self._matrices, self._worlds,
+        )  # fmt: skip
 
-        `views` [T, 4, 4] map world to camera space. Raises `NotHumanoid` if the person stands in no pose.
-        """
-        attachment = self._attach()
-        to_camera = (views @ np.stack(self._worlds))[:, None] @ np.stack(self._matrices)  # [T, B, 4, 4]
-        points = attachment.points(to_camera)
-        visible = np.repeat(attachment.present[None], len(points), axis=0)
-        side, up, forward = np.moveaxis(attachment.head_directions(to_camera), 1, 0)
-        head = points[:, HEAD_POINTS].mean(axis=1)
-        away = np.where(orthographic[:, None], np.array([0.0, 0.0, 1.0]), head)
-        away /= np.maximum(np.linalg.norm(away, axis=-1, keepdims=True), 1e-9)
-        visible[:, HEAD_POINTS] = head_visible(-away, side, up, forward)
-        return points, visible
+    def _count_followed(self, mesh: bpy.types.Object) -> int:
+        """How many of the bones move `mesh`; 0 for what is no mesh of this armature, or follows not the head."""
+        if mesh.type != "MESH" or self._detection.mapping[Role("head")] not in mesh.vertex_groups:
+            return 0
+        if not any(modifier.type == "ARMATURE" and modifier.object == self._armature for modifier in mesh.modifiers):
+            return 0
+        return sum(bone in mesh.vertex_groups for bone in self._detection.mapping.values())
 
-    def _attach(self) -> Attachment:
-        # Some motion capture files have a rest pose with the legs sideways; then the first frame in which the person stands
-        # has to do.
-        sampled = (Posed(self._roles, matrices, self._lengths) for matrices in self._matrices)
-        calibration = next((pose for pose in (self._rest, *sampled) if pose.stands()), None)
-        if calibration is None:
-            raise NotHumanoid(
-                f"{self._armature.name!r} stands upright neither in its rest pose nor in any frame.",
-                "Check the bone mapping, or include a frame in which the person stands.",
-            )
-        return attach(self._rest, calibration, self._head_vertices)
-
-
-def _head_vertices(scene: bpy.types.Scene, armature: bpy.types.Object, detection: Detection, rest: Posed) -> np.ndarray | None:
-    """Vertices [V, 3] that the head bone moves, armature space, rest pose; of the mesh that follows most of the bones.
-
-    Hair and hats are often meshes of their own, and follow few. None without such a mesh.
-    """
-    head_bone = detection.mapping[Role("head")]
-    reach = _HEAD_REACH * np.linalg.norm(rest.head("head") - rest.middle("thigh"))
-    best, most = None, 0
-    for mesh in scene.objects:
-        if mesh.type != "MESH" or head_bone not in mesh.vertex_groups:
-            continue
-        if not any(modifier.type == "ARMATURE" and modifier.object == armature for modifier in mesh.modifiers):
-            continue
-        follows = sum(bone in mesh.vertex_groups for bone in detection.mapping.values())
-        if follows <= most:
-            continue
+    def _moved_by_head(self, mesh: bpy.types.Object) -> Generator[None, None, np.ndarray]:
+        """The vertices [V, 3], armature space, near the head that its bone moves."""
+        head = self._rest.head("head")
+        reach = _HEAD_REACH * np.linalg.norm(head - self._rest.middle("thigh"))
         local = np.empty(len(mesh.data.vertices) * 3, np.float32)
         mesh.data.vertices.foreach_get("co", local)
-        to_armature = np.array(armature.matrix_world.inverted_safe() @ mesh.matrix_world)
-        vertices = local.reshape(-1, 3) @ to_armature[:3, :3].T + to_armature[:3, 3]
-        near = np.flatnonzero(np.linalg.norm(vertices - rest.head("head"), axis=1) < reach)
-        near = near[:: len(near) // _HEAD_VERTICES + 1]
-        group = mesh.vertex_groups[head_bone].index
-        moved = [number for number in near.tolist() if _weight(mesh.data.vertices[number], group) > _HEAD_WEIGHT]
-        if len(moved) >= _FEW_VERTICES:
-            best, most = vertices[moved], follows
-    return best
+        local = local.reshape(-1, 3)
+        to_armature = np.array(self._armature.matrix_world.inverted_safe() @ mesh.matrix_world)
+        yield
+        near = []
+        for start in range(0, len(local), _VERTICES_AT_ONCE):
+            vertices = local[start : start + _VERTICES_AT_ONCE] @ to_armature[:3, :3].T + to_armature[:3, 3]
+            near.append(start + np.flatnonzero(np.linalg.norm(vertices - head, axis=1) < reach))
+            yield
+        candidates = np.concatenate([*near, np.empty(0, int)])
+        candidates = candidates[:: len(candidates) // _HEAD_VERTICES + 1].tolist()
+        group = mesh.vertex_groups[self._detection.mapping[Role("head")]].index
+        moved: list[int] = []
+        for start in range(0, len(candidates), _WEIGHTS_AT_ONCE):
+            some = candidates[start : start + _WEIGHTS_AT_ONCE]
+            moved += [number for number in some if _weight(mesh.data.vertices[number], group) > _HEAD_WEIGHT]
+            yield
+        return local[moved] @ to_armature[:3, :3].T + to_armature[:3, 3]
 
 
 def _weight(vertex: bpy.types.MeshVertex, group: int) -> float:
@@ -347,6 +348,16 @@ def _check_camera(scene: bpy.types.Scene) -> bpy.types.Object:
     return camera
 
 
+def _world_to_camera(camera: bpy.types.Object, frame: int) -> np.ndarray:
+    """[4, 4]; Blender ignores the scale of a camera. Raises `PoseError` for a camera that looks nowhere."""
+    try:
+        return np.array(camera.matrix_world.normalized().inverted())
+    except ValueError as error:
+        raise PoseError(
+            f"The camera {camera.name!r} has no size or direction at scene frame {frame}.", "Mend its transform there."
+        ) from error
+
+
 def _lens(camera: bpy.types.Camera) -> Lens:
     return Lens(
         orthographic=camera.type == "ORTHO",
@@ -366,15 +377,3 @@ def _view_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:
 
 def _rows(matrix) -> Rows:
     return tuple(tuple(row) for row in matrix)
-
-
-def _unique(names: list[str]) -> tuple[str, ...]:
-    """The names, those that came before numbered: "Ann", "Ann 2"."""
-    unique: list[str] = []
-    for name in names:
-        number, candidate = 1, name
-        while candidate in unique:
-            number += 1
-            candidate = f"{name} {number}"
-        unique.append(candidate)
-    return tuple(unique)

@@ -41,7 +41,7 @@ def bench_sampling(frames: int) -> PoseClip:
     armature = demo.make_scene(scene, frames)
     size = catalog.find("understudy").defaults
     options = SampleOptions(
-        (Person(armature.name, armature),), tuple(range(1, frames + 1)), size.width, size.height, "CAMERA", None
+        (Person(armature.name, armature),), range(1, frames + 1), size.width, size.height, "CAMERA", None
     )
 
     def step_through() -> None:

@@ -1,4 +1,5 @@
 import math
+import time
 
 import bpy
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Matrix, Vector
 from understudy.blender_addon.sampling import Person, SampleOptions, Sampling, View, find_bones, sample, validate
-from understudy.core.errors import EmptyRange, NoArmature, NoCamera, NotHumanoid, PoseError
+from understudy.core.errors import EmptyRange, InvalidClip, NoArmature, NoCamera, NotHumanoid, PoseError
 from understudy.core.pose.skeleton import INDEX
 
 # A person of 1.7 m who faces -y, with Unreal's names: bone -> (parent, head, tail) of the left half and the middle.
@@ -92,6 +93,11 @@ def animate(armature, frames=10) -> None:
 
 def options(*armatures, frames=(1,), size=SIZE, **more) -> SampleOptions:
     return SampleOptions(tuple(Person(armature.name, armature) for armature in armatures), tuple(frames), *size, **more)
+
+
+def sample_a_frame(sampling: Sampling) -> None:
+    while not sampling.fraction:
+        sampling.advance(0)
 
 
 def blender_pixels(scene, armature, frame) -> np.ndarray:
@@ -291,6 +297,46 @@ def test_a_mesh_on_the_head_says_where_the_crown_is(scene):
     np.testing.assert_allclose(hatted.points_cam, plain.points_cam, atol=1e-6)
 
 
+def test_a_mesh_of_many_vertices_is_looked_at_in_short_steps(scene):
+    armature = make_armature(scene)
+    bpy.ops.mesh.primitive_grid_add(x_subdivisions=700, y_subdivisions=700, size=0.2, location=(0, 0, 1.6))
+    grid = bpy.context.object
+    grid.vertex_groups.new(name="head").add(range(len(grid.data.vertices)), 1.0, "REPLACE")
+    grid.modifiers.new("Armature", "ARMATURE").object = armature
+    with Sampling(scene, options(armature)) as sampling:
+        longest, steps = 0.0, 0
+        while not sampling.fraction:
+            began, evaluated = time.thread_time(), sampling.evaluation_seconds
+            sampling.advance(0)
+            steps += 1
+            if sampling.evaluation_seconds == evaluated:
+                longest = max(longest, time.thread_time() - began)
+    assert steps > 25
+    assert longest < 0.03
+
+
+@pytest.mark.parametrize("break_it", [lambda ann, _: _break(ann), lambda _, camera: _break(camera)])
+def test_a_broken_transform_is_refused_with_its_frame(scene, break_it):
+    armature = make_armature(scene)
+    break_it(armature.pose.bones["lowerarm_l"], scene.camera)
+    with pytest.raises(InvalidClip, match="scene frame 3.*mend it there"):
+        sample(scene, options(armature, frames=(1, 2, 3, 4)))
+
+
+def _break(owner) -> None:
+    """NaN in the location from frame 3 on."""
+    for frame, x in ((1, 0.0), (2, 0.0), (3, math.nan)):
+        owner.location.x = x
+        owner.keyframe_insert("location", index=0, frame=frame)
+
+
+def test_a_camera_without_size_is_refused(scene):
+    armature = make_armature(scene)
+    scene.camera.scale = (0, 0, 0)
+    with pytest.raises(PoseError, match="no size or direction at scene frame 1"):
+        sample(scene, options(armature))
+
+
 def test_people_are_sampled_side_by_side_under_unique_names(scene):
     ann, bob = make_armature(scene), make_armature(scene, name="Bob")
     bob.location.x = 1
@@ -324,8 +370,9 @@ def test_slices_give_the_same_clip_and_tell_how_far_they_are(scene):
             fractions.append(sampling.fraction)
             with pytest.raises(RuntimeError):
                 sampling.finish()
-        sliced = sampling.finish()
-    assert fractions == pytest.approx([number / 10 for number in range(1, 10)]), "at least and at most one frame in no time"
+        sliced = sampling.finish().clip()
+    frames = [fraction for fraction in fractions if fraction]  # the meshes are looked at before the first one
+    assert frames == pytest.approx([number / 10 for number in range(1, 10)]), "at least and at most one frame in no time"
     assert sliced.digest() == sample(scene, asked).digest()
 
 
@@ -334,7 +381,7 @@ def test_the_scenes_frame_is_restored_also_when_cancelled(scene):
     animate(armature)
     scene.frame_set(3, subframe=0.25)
     with Sampling(scene, options(armature, frames=(5, 6))) as sampling:
-        sampling.advance(0)
+        sample_a_frame(sampling)
         assert scene.frame_current == 5
     assert (scene.frame_current, scene.frame_subframe) == (3, 0.25)
     assert armature.location.x == pytest.approx(0.4 * 2.25 / 9, abs=0.05), "the scene is evaluated there, too"
@@ -344,7 +391,7 @@ def test_an_armature_removed_between_slices_is_an_error_and_the_frame_is_restore
     armature = make_armature(scene)
     scene.frame_set(2)
     with pytest.raises(NoArmature, match="removed"), Sampling(scene, options(armature, frames=(5, 6))) as sampling:
-        sampling.advance(0)
+        sample_a_frame(sampling)
         bpy.data.objects.remove(armature)
         sampling.advance(0)
     assert scene.frame_current == 2

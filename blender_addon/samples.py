@@ -1,0 +1,125 @@
+"""What sampling captured, and the clip that numpy makes of it. No bpy: made into a clip on a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import InvalidClip, NotHumanoid
+from ..core.pose.clip import PoseClip
+from ..core.pose.detect import Detection
+from ..core.pose.head import head_visible
+from ..core.pose.rig import HEAD_POINTS, Attachment, Posed, attach
+
+
+@dataclass(frozen=True)
+class RigSamples:
+    """One person, bone by bone.
+
+    name           of the person; `armature` that of the armature, for errors
+    rest           the bones that play a role, in the rest pose
+    head_vertices  [V, 3] armature space in the rest pose, of the vertices that the head bone moves, or None
+    matrices       T of [B, 4, 4], bone to armature space
+    worlds         T of [4, 4], armature to world space
+    """
+
+    name: str
+    armature: str
+    detection: Detection
+    rest: Posed
+    head_vertices: np.ndarray | None
+    matrices: Sequence[np.ndarray]
+    worlds: Sequence[np.ndarray]
+
+    def keypoints(self, views: np.ndarray, orthographic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Camera-space keypoints [T, 134, 3] and whether they are visible [T, 134].
+
+        `views` [T, 4, 4] map world to camera space. Raises `NotHumanoid` if the person stands in no pose.
+        """
+        attachment = self._attach()
+        to_camera = (views @ np.stack(self.worlds))[:, None] @ np.stack(self.matrices)  # [T, B, 4, 4]
+        points = attachment.points(to_camera)
+        visible = np.repeat(attachment.present[None], len(points), axis=0)
+        side, up, forward = np.moveaxis(attachment.head_directions(to_camera), 1, 0)
+        head = points[:, HEAD_POINTS].mean(axis=1)
+        away = np.where(orthographic[:, None], np.array([0.0, 0.0, 1.0]), head)
+        away /= np.maximum(np.linalg.norm(away, axis=-1, keepdims=True), 1e-9)
+        visible[:, HEAD_POINTS] = head_visible(-away, side, up, forward)
+        return points, visible
+
+    def _attach(self) -> Attachment:
+        # Some motion capture files have a rest pose with the legs sideways; then the first frame in which the person stands
+        # has to do.
+        sampled = (Posed(self.rest.roles, matrices, self.rest.lengths) for matrices in self.matrices)
+        calibration = next((pose for pose in (self.rest, *sampled) if pose.stands()), None)
+        if calibration is None:
+            raise NotHumanoid(
+                f"{self.armature!r} stands upright neither in its rest pose nor in any frame.",
+                "Check the bone mapping, or include a frame in which the person stands.",
+            )
+        return attach(self.rest, calibration, self.head_vertices)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Everything sampled from a scene.
+
+    rigs          the people, in the clip's order
+    views         T of [4, 4], world to camera space
+    intrinsics    T of [3, 3]
+    orthographic  T
+    source        what `PoseClip.source` says of the scene; the rigs are added
+    """
+
+    rigs: tuple[RigSamples, ...]
+    views: Sequence[np.ndarray]
+    intrinsics: Sequence[np.ndarray]
+    orthographic: Sequence[bool]
+    frames: Sequence[int]
+    fps: float
+    width: int
+    height: int
+    source: dict[str, Any]
+
+    def clip(self) -> PoseClip:
+        """Raises `NotHumanoid` when no pose was fit to find the head and the feet by, `InvalidClip` for a broken transform."""
+        views, orthographic = np.stack(self.views), np.array(self.orthographic)
+        with np.errstate(invalid="ignore", divide="ignore"):  # a broken transform is refused below, with its frame
+            sampled = [rig.keypoints(views, orthographic) for rig in self.rigs]
+            points = np.stack([points for points, _ in sampled], axis=1).astype(np.float32)
+        names = _unique([rig.name for rig in self.rigs])
+        try:
+            return PoseClip(
+                points_cam=points,
+                visible=np.stack([visible for _, visible in sampled], axis=1),
+                intrinsics=np.stack(self.intrinsics).astype(np.float32),
+                orthographic=orthographic,
+                frames=np.array(self.frames, np.int32),
+                fps=self.fps,
+                width=self.width,
+                height=self.height,
+                people=names,
+                source={
+                    **self.source,
+                    "rigs": {name: rig.detection.family for name, rig in zip(names, self.rigs, strict=True)},
+                    "confidence": {name: rig.detection.confidence for name, rig in zip(names, self.rigs, strict=True)},
+                },
+            )
+        except InvalidClip as error:
+            remedy = "A bone or the camera has an invalid transform at that frame: mend it there."
+            raise InvalidClip(error.message, remedy) from error
+
+
+def _unique(names: list[str]) -> tuple[str, ...]:
+    """The names, those that came before numbered: "Ann", "Ann 2"."""
+    unique: list[str] = []
+    for name in names:
+        number, candidate = 1, name
+        while candidate in unique:
+            number += 1
+            candidate = f"{name} {number}"
+        unique.append(candidate)
+    return tuple(unique)
