@@ -183,13 +183,7 @@ def test_a_pickled_clip_is_refused_unread(server, clip_factory):
 
 
 def test_a_clip_that_claims_to_be_huge_is_refused(server, clip_factory):
-    """Twice: by the archive's sizes, and by an array's own header, which the archive knows nothing of."""
-    bomb = io.BytesIO()
-    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("points_cam.npy", "w") as entry:
-        for _ in range(1100):
-            entry.write(bytes(2**20))
-    refused_and_nothing_queued(server, server.parts() | {"clip.npz": bomb.getvalue()}, InvalidClip)
-
+    """By an array's own header, which the archive's sizes know nothing of."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**13,)})
     with (
