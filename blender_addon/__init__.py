@@ -10,9 +10,12 @@ def register() -> None:
 
 def unregister() -> None:
     from . import timer
+    from .environment_control import environment
+    from .server_control import server
     from .session import session
 
-    session.abandon()
+    for control in (session, environment, server):
+        control.abandon()
     timer.stop()
     for module in reversed(_modules()):
         module.unregister()

@@ -26,7 +26,8 @@ _CHECK = """
 import sys
 if sys.version_info < (3, 11):
     sys.exit("it is Python %d.%d, and the server needs 3.11 or newer" % sys.version_info[:2])
-import diffusers, einops, fastapi, numpy, PIL, safetensors, sse_starlette, torch, uvicorn
+import cv2, diffusers, einops, fastapi, imageio, imageio_ffmpeg, numpy, PIL, platformdirs, psutil, python_multipart
+import safetensors, sse_starlette, torch, tqdm, uvicorn
 device = "CUDA" if torch.cuda.is_available() else "MPS" if torch.backends.mps.is_available() else "CPU"
 print(f"Python {sys.version_info[0]}.{sys.version_info[1]}, torch {torch.__version__}, {device}")
 """
@@ -44,7 +45,7 @@ class TorchBuild(enum.StrEnum):
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """What to make: `folder` is replaced as a whole. `index_url` serves `TorchBuild.CUSTOM`."""
+    """What to make: `folder` is replaced as a whole, once the new one is complete. `index_url` serves `TorchBuild.CUSTOM`."""
 
     folder: Path
     torch: TorchBuild = TorchBuild.DEFAULT
@@ -69,6 +70,11 @@ class EnvironmentSpec:
     @property
     def marker(self) -> Path:
         return self.folder / "complete.txt"
+
+    @property
+    def previous(self) -> Path:
+        """Where an earlier environment waits while the new one is made."""
+        return self.folder.with_name(f"{self.folder.name}.previous")
 
     def digest(self) -> str:
         return hashlib.sha256(self.requirements.read_bytes()).hexdigest()
@@ -107,7 +113,7 @@ def check(python: Path, code: str = _CHECK) -> str:
 
 
 class Creation:
-    """One making of an environment. An earlier one in its folder is removed first; all output is kept in `spec.log`."""
+    """One making of an environment. An earlier one is put back where it fails; all output is kept in `spec.log`."""
 
     def __init__(self, spec: EnvironmentSpec, post: Post):
         self._spec = spec
@@ -126,15 +132,13 @@ class Creation:
         spec = self._spec
         try:
             spec.log.parent.mkdir(parents=True, exist_ok=True)
-            if spec.folder.exists():
-                shutil.rmtree(spec.folder)
-            steps = _commands(spec)
-            with spec.log.open("w", encoding="utf-8") as log:
-                for number, (title, command) in enumerate(steps):
-                    self._step(EnvironmentProgress(number, len(steps) + 1, title, ""), command, log)
-            self._post(EnvironmentProgress(len(steps), len(steps) + 1, "Trying it", ""))
-            description = check(spec.python, spec.check)
-            spec.marker.write_text(spec.digest(), encoding="utf-8")
+            self._put_aside()
+            try:
+                description = self._make()
+            except BaseException:
+                self._put_back()
+                raise
+            shutil.rmtree(spec.previous, ignore_errors=True)
             return description
         except OSError as error:
             raise EnvironmentMissing(
@@ -142,9 +146,33 @@ class Creation:
                 "Free some space, or use an existing environment.",
             ) from error
 
-    def _step(self, progress: EnvironmentProgress, command: list[str], log: TextIO) -> None:
+    def _put_aside(self) -> None:
+        """Make room for the new environment; what an interrupted making left is not worth keeping."""
+        spec = self._spec
+        if spec.folder.exists() and (spec.marker.exists() or not spec.previous.exists()):
+            _remove(spec.previous)
+            spec.folder.rename(spec.previous)  # an environment works only where it was made: there it will be again
+        _remove(spec.folder)
+
+    def _put_back(self) -> None:
+        _remove(self._spec.folder)
+        if self._spec.previous.exists():
+            self._spec.previous.rename(self._spec.folder)
+
+    def _make(self) -> str:
+        spec = self._spec
+        steps = [*_commands(spec), ("Trying it", [str(spec.python), "-c", spec.check])]
+        with spec.log.open("w", encoding="utf-8") as log:
+            for number, (title, command) in enumerate(steps):
+                last_line = self._step(EnvironmentProgress(number, len(steps), title, ""), command, log)
+        spec.marker.write_text(spec.digest(), encoding="utf-8")
+        return last_line
+
+    def _step(self, progress: EnvironmentProgress, command: list[str], log: TextIO) -> str:
+        """Run `command`; the last line that it wrote."""
         self._post(progress)
         log.write(f"$ {' '.join(command)}\n")
+        last_line = ""
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             env=_clean_variables(), **_windowless(),
@@ -155,12 +183,19 @@ class Creation:
             for line in process.stdout:
                 log.write(line)
                 log.flush()
-                self._post(replace(progress, line=line.strip()))
+                last_line = line.strip() or last_line
+                self._post(replace(progress, line=last_line))
         self._process = None
         if self._cancelled.is_set():
             raise Cancelled("Making the environment was cancelled.")
         if process.returncode:
-            raise EnvironmentMissing(f"{progress.title} failed.", f"Open the log to see why: {self._spec.log}")
+            raise EnvironmentMissing(f"{progress.title} failed: {last_line}", f"Open the log to see why: {self._spec.log}")
+        return last_line
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def _commands(spec: EnvironmentSpec) -> list[tuple[str, list[str]]]:

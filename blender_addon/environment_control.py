@@ -8,7 +8,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from ..core.errors import UnderstudyError
-from . import threads, timer
+from . import server_process, threads, timer
 from .environment import Creation, EnvironmentSpec, check
 from .messages import EnvironmentFailed, EnvironmentProgress, EnvironmentReady, Message
 
@@ -35,12 +35,28 @@ class EnvironmentControl:
         parts = (self._title, f"{time.monotonic() - self._began:.0f} s", self._line[:60])
         return " · ".join(filter(None, parts))
 
-    def create(self, spec: EnvironmentSpec) -> None:
-        self._creation = Creation(spec, self._inbox.put)
-        self._start(spec.python, self._creation.run)
+    def create(self, spec: EnvironmentSpec, data: Path) -> None:
+        """Make it, with the server of the folder `data` stopped: it may run in the one that is replaced."""
+        self._creation = creation = Creation(spec, self._inbox.put)
+
+        def work() -> str:
+            server_process.stop(data)
+            return creation.run()
+
+        self._start(spec.python, work)
 
     def check(self, python: Path) -> None:
         self._start(python, lambda: check(python))
+
+    @property
+    def can_cancel(self) -> bool:
+        return self._creation is not None
+
+    def abandon(self) -> None:
+        """Stop what is being made, and wait for nothing; the add-on is being unregistered."""
+        self.cancel()
+        self.busy, self._creation = False, None
+        self._inbox = SimpleQueue()  # a new one: what threads still say reaches nobody
 
     def cancel(self) -> None:
         if self._creation:
@@ -55,11 +71,11 @@ class EnvironmentControl:
         self.busy, self.error, self.description = True, None, ""
         self._title, self._line, self.fraction = "Looking at it", "", 0.0
         self._began = time.monotonic()
-
+        post = self._inbox.put
         threads.start(
             "making the environment" if self._creation else "trying the environment",
-            lambda: self._inbox.put(EnvironmentReady(python, work())),
-            lambda error: self._inbox.put(EnvironmentFailed(error)),
+            lambda: post(EnvironmentReady(python, work())),
+            lambda error: post(EnvironmentFailed(error)),
         )
         timer.wake(self.tick)
 

@@ -19,6 +19,10 @@ RETRIES = 6  # connections in a row that brought nothing new
 FIRST_PAUSE = 0.25  # seconds; doubled after each
 
 
+class Detached(Exception):
+    """Nobody wants to follow the job any more; it goes on."""
+
+
 def read_events(stream: Iterable[bytes]) -> Iterator[Event]:
     """The events in lines of `text/event-stream`; comments (the server's heartbeat) and other fields are skipped."""
     data: list[str] = []
@@ -34,24 +38,33 @@ def read_events(stream: Iterable[bytes]) -> Iterator[Event]:
 class JobFollower:
     """Follows one job until it ends, over lost connections and restarts of the server.
 
-    `connect` gives a client of a server that answers, and may start one. `frames` and `previews` are folders. An event
-    counts as read when its picture is on disk, so a lost connection loses none.
+    `connect` gives a client of a server that answers, and may start one. `frames` and `previews` are folders; frames that
+    are there already are kept. An event counts as read when its picture is on disk, so a lost connection loses none.
+    `cancelled` ends the job, `detached` only the following.
     """
 
     def __init__(
-        self, connect: Callable[[], Client], job: str, frames: Path, previews: Path, cancelled: threading.Event, post: Post
+        self,
+        connect: Callable[[], Client],
+        job: str,
+        frames: Path,
+        previews: Path,
+        cancelled: threading.Event,
+        detached: threading.Event,
+        post: Post,
     ):
         self._connect = connect
         self._job = job
         self._frames = frames
         self._previews = previews
         self._cancelled = cancelled
+        self._detached = detached
         self._post = post
         self._last = 0
         self._saved: dict[int, Path] = {}
 
     def run(self) -> tuple[Path, ...]:
-        """The frames' files, in order. Raises what the job failed with, `Cancelled`, `ServerUnreachable`, `DiskFull`."""
+        """The frames' files, in order. Raises what the job failed with, `Cancelled`, `ServerError`, `DiskFull`, `Detached`."""
         failures = 0
         while True:
             before = self._last
@@ -65,7 +78,14 @@ class JobFollower:
                     raise
                 reason = error.message
             self._post(Reconnecting(reason))
-            time.sleep(FIRST_PAUSE * 2**failures)
+            self._pause(FIRST_PAUSE * 2**failures)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait; a cancel that comes meanwhile is told at once. One that came before is no reason to hurry."""
+        if self._cancelled.is_set():
+            time.sleep(seconds)
+        else:
+            self._cancelled.wait(seconds)
 
     def _follow(self, client: Client) -> bool:
         """Handle events until the job ends (True) or the stream does (False)."""
@@ -74,6 +94,8 @@ class JobFollower:
                 client.cancel(self._job)
             with client.open_events(self._job, after=self._last) as stream:
                 for event in read_events(stream):
+                    if self._detached.is_set():
+                        raise Detached
                     if event.id > self._last and self._handle(event, client):
                         return True
                     self._last = max(self._last, event.id)
@@ -101,9 +123,6 @@ class JobFollower:
                 path = self._save_frame(data["frame"], client)
                 self._post(FrameSaved(len(self._saved), data["frames"], path, data["eta"]))
             case EventKind.DONE:
-                # Frames told of before a restart of Blender or of the server may lack here.
-                for number in set(range(data["frames"])) - set(self._saved):
-                    self._save_frame(number, client)
                 return True
             case EventKind.FAILED:
                 raise from_json(data)
@@ -113,7 +132,8 @@ class JobFollower:
 
     def _save_frame(self, number: int, client: Client) -> Path:
         path = self._frames / f"{number + 1:04}.png"
-        save(path, client.frame(self._job, number))
+        if not path.exists():
+            save(path, client.frame(self._job, number))
         self._saved[number] = path
         return path
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.errors import UnderstudyError
 from ..core.protocol import GenerationSettings
+from .record import TakeRecord
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,11 @@ class EngineInfo:
     name: str
     title: str
     licence: str
-    weights: str
     memory_mb: int
     size_multiple: int
+    max_pixels: int
     reads_prompt: bool
+    max_people: int
     defaults: GenerationSettings
 
     @classmethod
@@ -39,7 +41,6 @@ class ServerFound:
     """A server answers. `device` is what its worker computes on, "" while that is not known."""
 
     url: str
-    version: str
     device: str
     engines: tuple[EngineInfo, ...]
 
@@ -61,10 +62,9 @@ class Submitting:
 
 @dataclass(frozen=True)
 class Submitted:
-    """The server has taken the job; its frames will be kept in `folder`."""
+    """The server has the job."""
 
-    job: str
-    folder: Path
+    record: TakeRecord
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,10 @@ class Reconnecting:
 
 @dataclass(frozen=True)
 class Finished:
-    """Every frame is on this computer. `clip_digest` is that of the clip that was sent, `first_frame` its scene frame."""
+    """Every frame is on this computer."""
 
-    job: str
-    folder: Path
+    record: TakeRecord
     frames: tuple[Path, ...]
-    first_frame: int
-    clip_digest: str
 
 
 @dataclass(frozen=True)

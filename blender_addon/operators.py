@@ -7,18 +7,18 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
-from ..core.errors import EnvironmentMissing, NoArmature, UnderstudyError
+from ..core.errors import NoArmature, UnderstudyError
 from ..core.pose import openpose_json
-from ..core.pose.detect import detect
 from . import plan, timer
+from .demo import DemoScene
 from .environment_control import environment
 from .preferences import ROOT, preferences
+from .record import TakeRecord
 from .reference import render_reference
-from .sampling import sample
+from .sampling import find_bones, sample
 from .server_control import ServerState, server
-from .server_process import LocalServer
+from .server_process import LOG_NAME
 from .session import Phase, session
-from .storage import file_name, make_folder
 
 
 def _fail(operator: bpy.types.Operator, error: UnderstudyError) -> set[str]:
@@ -104,9 +104,7 @@ class DetectBones(_PersonOperator, bpy.types.Operator):
     def execute(self, context):
         try:
             person = self.person(context)
-            bones = person.armature.data.bones
-            parents = {bone.name: bone.parent.name if bone.parent else None for bone in bones}
-            found = detect(parents, repr(person.armature.name))
+            found = find_bones(person.armature)
         except UnderstudyError as error:
             return _fail(self, error)
         person.set_mapping(found.mapping, found.family)
@@ -138,13 +136,19 @@ class RenderReference(_PersonOperator, bpy.types.Operator):
     bl_label = "Render Reference"
     bl_options = {"REGISTER", "UNDO"}
 
+    @classmethod
+    def poll(cls, context):
+        if context.scene.camera is None:
+            cls.poll_message_set("The scene has no camera that sees the character")
+            return False
+        return super().poll(context)
+
     def execute(self, context):
         settings = context.scene.understudy
+        size = settings.width, settings.height
         try:
             person = self.person(context)
-            folder = make_folder(preferences().takes() / "references", file_name(person.armature.name, "person"))
-            path = folder / "reference.png"
-            render_reference(context.scene, person.armature, (settings.width, settings.height), path)
+            path = render_reference(context.scene, person.armature, size, preferences().takes() / "references")
         except UnderstudyError as error:
             return _fail(self, error)
         person.reference = str(path)
@@ -165,7 +169,8 @@ class Generate(bpy.types.Operator):
         if session.busy:
             cls.poll_message_set("A take is being made: wait for it, or cancel it")
             return False
-        if problem := plan.find_problem(context) or plan.find_missing_reference(context):
+        problem = plan.find_problem(context) or plan.find_missing_reference(context) or plan.find_engine_limit(context)
+        if problem:
             cls.poll_message_set(str(problem))
             return False
         return True
@@ -176,18 +181,50 @@ class Generate(bpy.types.Operator):
         except UnderstudyError as error:
             session.error = error
             return _fail(self, error)
-        if not _waits(self):
-            return {"FINISHED"}
+        return _take_done(self)
+
+
+class ResumeTake(bpy.types.Operator):
+    """Fetch the take that this scene asked for and that Blender did not wait for, and put it into the sequencer"""
+
+    bl_idname = "understudy.resume_take"
+    bl_label = "Fetch Unfinished Take"
+    bl_options = {"REGISTER"}
+
+    wait: _wait_property()
+
+    @classmethod
+    def poll(cls, context):
+        if session.busy:
+            cls.poll_message_set("A take is being made: wait for it, or cancel it")
+        elif not context.scene.understudy.unfinished:
+            cls.poll_message_set("No take of this scene is unfinished")
+        else:
+            return True
+        return False
+
+    def execute(self, context):
         try:
-            timer.wait(_printing(session.tick))
-        finally:
-            if session.busy:  # Ctrl+C in a console: the server must not go on
-                session.cancel()
-                timer.wait(session.tick)
-        if session.error:
-            return _fail(self, session.error)
-        self.report({"INFO"}, session.outcome)
+            record = TakeRecord.from_text(context.scene.understudy.unfinished)
+            session.resume(context.scene, record, preferences().server(), plan.previews())
+        except UnderstudyError as error:
+            return _fail(self, error)
+        return _take_done(self)
+
+
+def _take_done(operator: bpy.types.Operator) -> set[str]:
+    if not _waits(operator):
         return {"FINISHED"}
+    try:
+        timer.wait(_printing(session.tick))
+    finally:
+        if session.busy:  # Ctrl+C in a console: the server must not go on
+            session.cancel()
+            timer.wait(session.tick)
+    if session.error:
+        return _fail(operator, session.error)
+    operator.report({"INFO"}, session.outcome)
+    return {"FINISHED"}
 
 
 def _printing(tick: timer.Ticker) -> timer.Ticker:
@@ -296,6 +333,9 @@ class StopServer(bpy.types.Operator):
         if session.busy:
             cls.poll_message_set("It is making a take")
             return False
+        if server.state is ServerState.STOPPED:
+            cls.poll_message_set("No server is running")
+            return False
         return _server_is_free(cls)
 
     def execute(self, context):
@@ -329,6 +369,8 @@ class CreateEnvironment(bpy.types.Operator):
     def poll(cls, context):
         if environment.busy:
             cls.poll_message_set("An environment is being made or tried")
+        elif session.busy:
+            cls.poll_message_set("A take is being made: the server needs its environment")
         elif not bpy.app.online_access:
             cls.poll_message_set("Blender may not go online: see Preferences > System > Network > Allow Online Access")
         else:
@@ -337,7 +379,7 @@ class CreateEnvironment(bpy.types.Operator):
 
     def execute(self, context):
         preferences().environment_mode = "CREATED"
-        environment.create(preferences().environment())
+        environment.create(preferences().environment(), preferences().data())
         return _environment_done(self)
 
 
@@ -378,6 +420,12 @@ class CancelEnvironment(bpy.types.Operator):
     bl_idname = "understudy.cancel_environment"
     bl_label = "Cancel Environment"
 
+    @classmethod
+    def poll(cls, context):
+        if not environment.can_cancel:
+            cls.poll_message_set("No environment is being made")
+        return environment.can_cancel
+
     def execute(self, context):
         environment.cancel()
         return {"FINISHED"}
@@ -395,25 +443,16 @@ class OpenLog(bpy.types.Operator):
     )
 
     def execute(self, context):
-        try:
-            path = self._path()
-        except UnderstudyError as error:
-            return _fail(self, error)
+        chosen = preferences()
+        if self.which == "SERVER" and chosen.server_mode != "LOCAL":
+            self.report({"WARNING"}, "The server's log is on its own computer")
+            return {"CANCELLED"}
+        path = chosen.environment().log if self.which == "ENVIRONMENT" else chosen.data() / LOG_NAME
         if not path.is_file():
             self.report({"WARNING"}, f"There is no log yet: {path}")
             return {"CANCELLED"}
         bpy.ops.wm.path_open(filepath=str(path))
         return {"FINISHED"}
-
-    def _path(self) -> Path:
-        """Raises `EnvironmentMissing` for a server that is not this computer's."""
-        chosen = preferences()
-        if self.which == "ENVIRONMENT":
-            return chosen.environment().log
-        server = chosen.server()
-        if not isinstance(server, LocalServer):
-            raise EnvironmentMissing("The server's log is on its own computer.", "Look there.")
-        return server.log
 
 
 class OpenPreferences(bpy.types.Operator):
@@ -429,7 +468,7 @@ class OpenPreferences(bpy.types.Operator):
 
 CLASSES = (
     AddPerson, RemovePerson, DetectBones, EditBones,
-    RenderReference, Generate, Cancel, ExportClip,
+    RenderReference, Generate, ResumeTake, Cancel, ExportClip, DemoScene,
     StartServer, StopServer, CreateEnvironment,
     CheckEnvironment, CancelEnvironment, OpenLog, OpenPreferences,
 )  # fmt: skip

@@ -10,11 +10,13 @@ from ..core.errors import (
     Cancelled,
     EnvironmentMissing,
     InvalidReference,
+    JobFailed,
     NotHumanoid,
     ServerStartFailed,
     ServerUnreachable,
     Unauthorized,
     UnderstudyError,
+    WorkerDied,
 )
 from . import plan
 from .environment_control import environment
@@ -31,8 +33,11 @@ FIXES: dict[type[UnderstudyError], tuple[str, str, str]] = {
     ServerUnreachable: ("understudy.start_server", "Start Server", "PLAY"),
     Unauthorized: ("understudy.open_preferences", "Open Preferences", "PREFERENCES"),
     NotHumanoid: ("understudy.edit_bones", "Map the Bones by Hand", "BONE_DATA"),
+    JobFailed: ("understudy.open_log", "Open Log", "TEXT"),
+    WorkerDied: ("understudy.open_log", "Open Log", "TEXT"),
     InvalidReference: ("understudy.render_reference", "Render Reference", "RENDER_STILL"),
 }
+_PREFERENCES = ("understudy.open_preferences", "Open Preferences", "PREFERENCES")
 _SERVER_ICONS = {
     ServerState.UNKNOWN: "QUESTION", ServerState.STOPPED: "RADIOBUT_OFF", ServerState.STARTING: "SORTTIME",
     ServerState.RUNNING: "CHECKMARK", ServerState.FAILED: "ERROR",
@@ -74,6 +79,8 @@ class TakePanel(_SidebarPanel, bpy.types.Panel):
             row = layout.row()
             row.scale_y = 1.6
             row.operator("understudy.generate", icon="RENDER_ANIMATION")
+            if context.scene.understudy.unfinished:
+                layout.operator("understudy.resume_take", icon="IMPORT")
             _draw_outcome(layout)
         if session.preview:
             layout.template_icon(icon_of(session.preview), scale=PICTURE_SCALE)
@@ -96,6 +103,8 @@ class PeoplePanel(_SidebarPanel, bpy.types.Panel):
             armature = plan.active_armature(context)
             layout.label(text=f"Active: {armature.name}" if armature else "Select your character's armature", icon="INFO")
             layout.operator("understudy.render_reference", icon="RENDER_STILL")
+            if not bpy.data.armatures:
+                layout.operator("understudy.demo_scene", text="Open Demo Scene", icon="ARMATURE_DATA")
             return
         person = settings.people[min(settings.active_person, len(settings.people) - 1)]
         layout.prop(person, "armature", text="")
@@ -147,7 +156,6 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         layout.prop(settings, "seed")
         if engine and engine.reads_prompt:
             layout.prop(settings, "prompt")
-        layout.prop(settings, "channel")
 
 
 def _draw_server(layout: bpy.types.UILayout) -> None:
@@ -198,10 +206,16 @@ def _draw_outcome(layout: bpy.types.UILayout) -> None:
             layout.label(text=session.outcome, icon="CHECKMARK")
         return
     box = _draw_lines(layout, error, "INFO" if isinstance(error, Cancelled) else "ERROR")
-    for kind, (operator, label, icon) in FIXES.items():
-        if isinstance(error, kind):
-            box.separator()
-            box.operator(operator, text=label, icon=icon)  # type: ignore[arg-type]
+    if fix := _fix_of(error):
+        operator, label, icon = fix
+        box.separator()
+        box.operator(operator, text=label, icon=icon)  # type: ignore[arg-type]
+
+
+def _fix_of(error: UnderstudyError) -> tuple[str, str, str] | None:
+    fix = next((fix for kind, fix in FIXES.items() if isinstance(error, kind)), None)
+    elsewhere = preferences().server_mode != "LOCAL"  # where no server can be started from here, and no log be read
+    return _PREFERENCES if fix and elsewhere and fix[0] in ("understudy.start_server", "understudy.open_log") else fix
 
 
 def _draw_bones(layout: bpy.types.UILayout, person) -> None:

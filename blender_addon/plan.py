@@ -6,11 +6,11 @@ from pathlib import Path
 
 import bpy
 
-from ..core.errors import EmptyRange, InvalidReference, NoArmature, NoCamera, UnderstudyError
-from ..core.protocol import JobRequest
+from ..core.errors import EmptyRange, InvalidReference, InvalidRequest, NoArmature, NoCamera, UnderstudyError
+from ..core.protocol import MAX_FRAMES, JobRequest
 from .generation import GenerationPlan
 from .preferences import preferences
-from .properties import UnderstudyPerson
+from .properties import UnderstudyPerson, find_engine
 from .sampling import Person, SampleOptions, View
 from .session import TakePlan
 
@@ -41,8 +41,30 @@ def find_problem(context: bpy.types.Context) -> UnderstudyError | None:
             return NoArmature("A person in the list has no armature.")
     if settings.source == "CAMERA" and context.scene.camera is None:
         return NoCamera("The scene has no camera.")
-    if not frames_of(context.scene):
+    frames = len(frames_of(context.scene))
+    if not frames:
         return EmptyRange("The frame range is empty.")
+    if frames > MAX_FRAMES:
+        return InvalidRequest(f"The frame range has {frames} frames, more than {MAX_FRAMES}.", "Make several takes of it.")
+    return None
+
+
+def find_engine_limit(context: bpy.types.Context) -> InvalidRequest | None:
+    """What the settings ask for that the engine cannot do; not known while no server has been asked."""
+    settings = context.scene.understudy
+    engine = find_engine(settings.engine)
+    if engine is None:
+        return None
+    if len(settings.people) > engine.max_people:
+        return InvalidRequest(
+            f"{engine.title} draws at most {engine.max_people} people at once, and {len(settings.people)} are in the list.",
+            "Remove people from the list, and make a take for each.",
+        )
+    if settings.width * settings.height > engine.max_pixels:
+        return InvalidRequest(
+            f"{settings.width} x {settings.height} is more than {engine.title} can draw.",
+            f"Choose a size of at most {engine.max_pixels} pixels.",
+        )
     return None
 
 
@@ -60,12 +82,12 @@ def find_missing_reference(context: bpy.types.Context) -> InvalidReference | Non
     return None
 
 
-def frames_of(scene: bpy.types.Scene) -> tuple[int, ...]:
+def frames_of(scene: bpy.types.Scene) -> range:
     """The scene frames of the take."""
     settings = scene.understudy
     if settings.use_scene_range:
-        return tuple(range(scene.frame_start, scene.frame_end + 1))
-    return tuple(range(settings.frame_start, settings.frame_end + 1))
+        return range(scene.frame_start, scene.frame_end + 1)
+    return range(settings.frame_start, settings.frame_end + 1)
 
 
 def plan_samples(context: bpy.types.Context) -> SampleOptions:
@@ -86,17 +108,20 @@ def plan_samples(context: bpy.types.Context) -> SampleOptions:
 def plan_take(context: bpy.types.Context) -> TakePlan:
     """Raises `UnderstudyError`: what `plan_samples` raises, `InvalidReference`, `InvalidRequest`, `ServerError`."""
     samples = plan_samples(context)
-    if problem := find_missing_reference(context):
+    if problem := find_missing_reference(context) or find_engine_limit(context):
         raise problem
     settings, chosen = context.scene.understudy, preferences()
     generation = GenerationPlan(
         request=JobRequest(settings.generation_settings(), settings.name),
         references=tuple((person.armature.name, Path(bpy.path.abspath(person.reference))) for person in settings.people),
-        server=chosen.server(),
         takes=chosen.takes(),
-        previews=Path(bpy.app.tempdir) / "understudy",
     )
-    return TakePlan(samples, generation, settings.channel)
+    return TakePlan(samples, generation, chosen.server(), previews())
+
+
+def previews() -> Path:
+    """The folder of preview pictures, which Blender clears when it ends."""
+    return Path(bpy.app.tempdir) / "understudy"
 
 
 def _view(context: bpy.types.Context) -> View | None:

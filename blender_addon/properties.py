@@ -88,6 +88,28 @@ def _set_engine(settings: UnderstudySettings, number: int) -> None:
                 setattr(settings, name, getattr(engine.defaults, name))
 
 
+SIZE_MULTIPLE = 32  # of the bundled engine, while the server has not been asked
+
+
+def _snap(settings: UnderstudySettings, side: str) -> None:
+    """To the nearest size that the engine can draw."""
+    engine = find_engine(settings.engine)
+    multiple = engine.size_multiple if engine else SIZE_MULTIPLE
+    size = getattr(settings, side)
+    nearest = max(multiple, round(size / multiple) * multiple)
+    if nearest != size:  # setting it calls this again
+        setattr(settings, side, nearest)
+
+
+# By name: where annotations are strings, Blender evaluates them with globals of its own, in which a lambda would find nothing.
+def _snap_width(settings: UnderstudySettings, _context) -> None:
+    _snap(settings, "width")
+
+
+def _snap_height(settings: UnderstudySettings, _context) -> None:
+    _snap(settings, "height")
+
+
 class UnderstudySettings(bpy.types.PropertyGroup):
     """`scene.understudy`."""
 
@@ -110,8 +132,14 @@ class UnderstudySettings(bpy.types.PropertyGroup):
         name="Engine", description="The model that draws", items=_list_engines,
         get=_get_engine, set=_set_engine,
     )  # fmt: skip
-    width: bpy.props.IntProperty(name="Width", default=DEFAULTS.width, min=16, max=8192, step=32, subtype="PIXEL")
-    height: bpy.props.IntProperty(name="Height", default=DEFAULTS.height, min=16, max=8192, step=32, subtype="PIXEL")
+    width: bpy.props.IntProperty(
+        name="Width", default=DEFAULTS.width, min=16, max=8192, step=SIZE_MULTIPLE, subtype="PIXEL",
+        update=_snap_width,
+    )  # fmt: skip
+    height: bpy.props.IntProperty(
+        name="Height", default=DEFAULTS.height, min=16, max=8192, step=SIZE_MULTIPLE, subtype="PIXEL",
+        update=_snap_height,
+    )  # fmt: skip
     steps: bpy.props.IntProperty(
         name="Steps", description="Denoising steps: more take longer", default=DEFAULTS.steps, min=1, max=1000, soft_max=50
     )
@@ -122,9 +150,10 @@ class UnderstudySettings(bpy.types.PropertyGroup):
     seed: bpy.props.IntProperty(name="Seed", description="The same seed makes the same take", default=DEFAULTS.seed, min=0)
     prompt: bpy.props.StringProperty(name="Prompt", description="What is to be seen, in words")
     name: bpy.props.StringProperty(name="Take", description="What the strip is called", default="Take")
-    channel: bpy.props.IntProperty(
-        name="Channel", description="The sequencer's channel; 0: the lowest free one", default=0, min=0, max=128
-    )
+    unfinished: bpy.props.StringProperty(
+        name="Unfinished Take", description="How to fetch the take that the server draws, or has drawn, for this scene",
+        options={"HIDDEN"},
+    )  # fmt: skip
 
     def generation_settings(self) -> GenerationSettings:
         """Raises `InvalidRequest`."""

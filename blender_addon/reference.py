@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 
 from ..core.errors import NoCamera, PoseError
+from .storage import file_name, make_folder
 
 LONG_SIDE = 512  # pixels, at least: engines scale references down, never up
 SAMPLES = 24
@@ -16,44 +17,60 @@ BACKGROUND = (0.5, 0.5, 0.5)  # linear RGB; plain, as engines expect it
 _DRAWN = {"MESH", "CURVE", "CURVES", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "GPENCIL", "GREASEPENCIL"}
 
 
-def render_reference(scene: bpy.types.Scene, armature: bpy.types.Object, size: tuple[int, int], path: Path) -> None:
-    """Write a PNG of the character that `armature` moves; by the viewport's renderer, or Cycles without a window.
+def render_reference(scene: bpy.types.Scene, armature: bpy.types.Object, size: tuple[int, int], references: Path) -> Path:
+    """A PNG of the character that `armature` moves; by the viewport's renderer, or Cycles without a window.
 
-    `size` is that of the take, whose shape the picture has. Raises `NoCamera`, `PoseError` where nothing was drawn.
-    The scene is as it was afterwards.
+    `size` is that of the take, whose shape the picture has; it lies in a new folder in `references`. Raises `NoCamera`,
+    `PoseError` where there is nothing to draw or nothing was drawn, `JobError` for the folder. The scene is as it was
+    afterwards.
     """
     if scene.camera is None:
         raise NoCamera(f"The scene {scene.name!r} has no camera.", "Add a camera that sees the character.")
     body = body_of(scene, armature)
     if not body:
         raise PoseError(f"{armature.name!r} moves no mesh that could be drawn.", "Choose a picture of the character instead.")
-    factor = max(1.0, LONG_SIDE / max(size))
+    path = make_folder(references, file_name(armature.name, "person")) / "reference.png"
     with contextlib.ExitStack() as stack:
         change = Changes(stack)
-        render = scene.render
-        change(render, "resolution_x", round(size[0] * factor))
-        change(render, "resolution_y", round(size[1] * factor))
-        change(render, "resolution_percentage", 100)
-        change(render, "filepath", str(path))
-        change(render, "film_transparent", False)
-        change(render, "use_border", False)
-        change(render, "use_compositing", False)
-        change(render, "use_sequencer", False)
-        if hasattr(render.image_settings, "media_type"):  # Blender 5
-            change(render.image_settings, "media_type", "IMAGE")
-        change(render.image_settings, "file_format", "PNG")
-        change(render.image_settings, "color_mode", "RGB")
+        _set_up_picture(scene.render, size, path, stack, change)
         for other in scene.objects:
-            if other.type in _DRAWN:
-                change(other, "hide_render", other not in body)
-        path.parent.mkdir(parents=True, exist_ok=True)
+            if other.type in _DRAWN and other not in body:  # what the user hides in renders stays hidden
+                change(other, "hide_render", True)
         change(scene, "world", _plain_world(stack))
         if bpy.app.background:
             _render_cycles(scene, change)
         else:
             _render_viewport(scene, change)
     if not path.is_file():
+        path.parent.rmdir()
         raise PoseError(f"Blender drew no picture into {path}.", "Look at Blender's console, or choose a picture instead.")
+    return path
+
+
+def _set_up_picture(
+    render: bpy.types.RenderSettings, size: tuple[int, int], path: Path, stack: contextlib.ExitStack, change: Changes
+) -> None:
+    factor = max(1.0, LONG_SIDE / max(size))
+    change(render, "resolution_x", round(size[0] * factor))
+    change(render, "resolution_y", round(size[1] * factor))
+    change(render, "resolution_percentage", 100)
+    change(render, "filepath", str(path))
+    change(render, "film_transparent", False)
+    change(render, "use_border", False)
+    change(render, "use_compositing", False)
+    change(render, "use_sequencer", False)
+    image = render.image_settings
+    # Another format changes the depth and the mode on its own: they are set back after it.
+    stack.callback(_restore, image, {name: getattr(image, name) for name in ("color_mode", "color_depth")})
+    if hasattr(image, "media_type"):  # Blender 5
+        change(image, "media_type", "IMAGE")
+    change(image, "file_format", "PNG")
+    image.color_mode = "RGB"
+
+
+def _restore(owner, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        setattr(owner, name, value)
 
 
 def body_of(scene: bpy.types.Scene, armature: bpy.types.Object) -> set[bpy.types.Object]:

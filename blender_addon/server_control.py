@@ -61,8 +61,16 @@ class ServerControl:
         self._run("stopping the server", work)
 
     def forget(self) -> None:
-        """Ask again at the next `refresh`: something has changed."""
+        """Ask again at the next `refresh`: a take has found a server, or started one."""
         self._asked = float("-inf")
+        if self.state is not ServerState.RUNNING:
+            self.state = ServerState.UNKNOWN
+
+    def abandon(self) -> None:
+        """Know nothing and wait for nothing any more; the add-on is being unregistered."""
+        self.state, self.error, self.busy = ServerState.UNKNOWN, None, False
+        self._asked = float("-inf")
+        self._inbox = SimpleQueue()  # a new one: what threads still say reaches nobody
 
     def tick(self) -> float | None:
         if timer.drain(self._inbox, self._handle):
@@ -72,7 +80,8 @@ class ServerControl:
     def _run(self, name: str, work: Callable[[Post], None]) -> None:
         self.busy = True
         self._asked = time.monotonic()
-        threads.start(name, lambda: work(self._inbox.put), lambda error: self._inbox.put(ServerFailed(error)))
+        post = self._inbox.put
+        threads.start(name, lambda: work(post), lambda error: post(ServerFailed(error)))
         timer.wake(self.tick)
 
     def _handle(self, message: Message) -> None:
@@ -81,7 +90,7 @@ class ServerControl:
             case ServerStarting():
                 self.state = ServerState.STARTING
                 return  # the order goes on
-            case ServerFound(url, _, device, engines):
+            case ServerFound(url, device, engines):
                 self.state, self.url, self.device, self.engines = ServerState.RUNNING, url, device, engines
             case ServerStopped():
                 self.state = ServerState.STOPPED
@@ -103,7 +112,7 @@ def _ask(server: Server) -> ServerFound | ServerStopped:
 def _describe(client: Client) -> ServerFound:
     health = client.health()
     engines = tuple(EngineInfo.from_json(entry) for entry in client.engines())
-    return ServerFound(client.url, health["version"], health["device"] or "", engines)
+    return ServerFound(client.url, health["device"] or "", engines)
 
 
 server = ServerControl()

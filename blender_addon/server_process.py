@@ -14,12 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import Cancelled, ServerStartFailed, ServerUnreachable, Unauthorized
+from ..core.errors import Cancelled, ServerStartFailed, ServerUnreachable, UnderstudyError
 from ..core.protocol import PROTOCOL
 from ..core.version import VERSION
 from . import environment
 from .client import Client
 
+LOG_NAME = "server.log"
+MAX_LOG_BYTES = 2**20
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 15.0
 HEALTH_TIMEOUT = 3.0
@@ -27,7 +29,6 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 # One start at a time: two threads must not both find no server and start two.
 _starting = threading.Lock()
-_children: list[subprocess.Popen] = []
 
 
 @dataclass(frozen=True)
@@ -75,19 +76,19 @@ class LocalServer:
 
     @property
     def log(self) -> Path:
-        return self.data / "server.log"
+        return self.data / LOG_NAME
 
     def find(self) -> Client:
         """The running server, whoever started it and when. Raises `ServerUnreachable` where there is none."""
+        return self._find()[0]
+
+    def _find(self) -> tuple[Client, dict]:
+        """The running server and its health."""
         address = read_address(self.data)
-        if address is None:
+        health = address and _health(address)
+        if not health:
             raise ServerUnreachable("The server is not running.")
-        try:
-            address.client.health(HEALTH_TIMEOUT)
-        except Unauthorized as error:
-            # The port was given to another program, or to another user's server.
-            raise ServerUnreachable("The server is not running.") from error
-        return address.client
+        return address.client, health
 
     def connect(self, cancelled: threading.Event, on_start: Callable[[], None]) -> Client:
         """The running server of this version, started where there is none. `on_start` is called before it is started.
@@ -96,8 +97,8 @@ class LocalServer:
         """
         with _starting:
             with contextlib.suppress(ServerUnreachable):
-                client = self.find()
-                if client.health(HEALTH_TIMEOUT).get("version") == VERSION:
+                client, health = self._find()
+                if health.get("version") == VERSION:
                     return client
                 stop(self.data)
             on_start()
@@ -145,10 +146,7 @@ def stop(data: Path) -> bool:
     address = read_address(data)
     if address is None:
         return False
-    try:
-        # Only a server that knows the token is ours to end: after a crash the number may be another program's.
-        address.client.health(HEALTH_TIMEOUT)
-    except (ServerUnreachable, Unauthorized):
+    if _health(address) is None:  # after a crash, the number may be another program's
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(address.pid, signal.SIGTERM)  # on Windows this is TerminateProcess; the jobs are in the database
@@ -162,12 +160,8 @@ def stop(data: Path) -> bool:
 
 def _is_alive(address: Address) -> bool:
     """Whether the server's process is still there: it answers no more a while before it lets go of its folder."""
-    reap()
     if sys.platform == "win32":  # there it was terminated on the spot, and `os.kill(pid, 0)` would do that too
-        with contextlib.suppress(ServerUnreachable, Unauthorized):
-            address.client.health(HEALTH_TIMEOUT)
-            return True
-        return False
+        return _health(address) is not None
     try:
         os.kill(address.pid, 0)
     except ProcessLookupError:
@@ -175,9 +169,13 @@ def _is_alive(address: Address) -> bool:
     return True
 
 
-def reap() -> None:
-    """Forget the servers of this Blender that have ended, so that none is left as a zombie."""
-    _children[:] = [child for child in _children if child.poll() is None]
+def _health(address: Address) -> dict | None:
+    """What the server says of itself; None where none answers, or another program has been given its port."""
+    try:
+        health = address.client.health(HEALTH_TIMEOUT)
+    except UnderstudyError:
+        return None
+    return health if isinstance(health, dict) and "protocol" in health else None
 
 
 def _spawn(command: list[str], folder: Path, log: Path) -> subprocess.Popen:
@@ -185,18 +183,32 @@ def _spawn(command: list[str], folder: Path, log: Path) -> subprocess.Popen:
     variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
     if PACKAGE.name == "understudy":  # installed as an extension; from a checkout, the environment has it installed
         variables["PYTHONPATH"] = str(PACKAGE.parent)
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW | subprocess.CREATE_BREAKAWAY_FROM_JOB
-        detached = {"creationflags": flags}
-    else:
-        detached = {"start_new_session": True}
+    _rotate(log)
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder, env=variables, **detached
-        )
-    reap()
-    _children.append(process)
+        process = _popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder, env=variables
+        )  # fmt: skip
+    # Somebody must take note of its end, whoever ends it: until then it is there, as a zombie.
+    threading.Thread(target=process.wait, name="Understudy: waiting for the server's end", daemon=True).start()
     return process
+
+
+def _popen(command: list[str], **options) -> subprocess.Popen:
+    """A process that is not ended with this one."""
+    if sys.platform != "win32":
+        return subprocess.Popen(command, start_new_session=True, **options)
+    flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    try:
+        return subprocess.Popen(command, creationflags=flags | subprocess.CREATE_BREAKAWAY_FROM_JOB, **options)
+    except PermissionError:  # Blender runs in a job that none may leave, as some launchers have it
+        return subprocess.Popen(command, creationflags=flags, **options)
+
+
+def _rotate(log: Path) -> None:
+    """Put a long log aside, over the one before it."""
+    with contextlib.suppress(OSError):  # there is none; or, on Windows, somebody reads it: then it grows on
+        if log.stat().st_size > MAX_LOG_BYTES:
+            log.replace(log.with_name(log.name + ".1"))
 
 
 def _last_line(log: Path) -> str:

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 
 import bpy
 
-from ..core.errors import Cancelled, JobFailed, PoseError, UnderstudyError
+from ..core.errors import Cancelled, JobFailed, PoseError, ServerError, UnderstudyError
 from . import takes, timer
 from .generation import Generation, GenerationPlan
 from .messages import (
@@ -29,8 +29,10 @@ from .messages import (
     Submitted,
     Submitting,
 )
+from .record import TakeRecord
 from .sampling import SampleOptions, Sampling
-from .takes import Take
+from .server_control import server
+from .server_process import Server
 
 SLICE_SECONDS = 0.004  # of sampling in one tick, which may be exceeded by one frame: 10 ms in all is our promise
 PAUSE = 0.05
@@ -46,11 +48,12 @@ class Phase(enum.StrEnum):
 
 @dataclass(frozen=True)
 class TakePlan:
-    """What one press of Generate asks for. `channel` 0 means the lowest free one."""
+    """What one press of Generate asks for. `previews` is a folder for pictures that are of no use afterwards."""
 
     sampling: SampleOptions
     generation: GenerationPlan
-    channel: int
+    server: Server
+    previews: Path
 
 
 @dataclass
@@ -91,7 +94,8 @@ class Session:
     outcome       what the last take became, for people
     folder        where the last take's files are
     preview       the latest preview picture
-    longest_tick  seconds that the longest call on Blender's main thread took, by phase
+    longest_tick  seconds that the longest call on Blender's main thread took, by phase; without "frame_set", Blender's own
+                  work of going to a frame, which is told apart
     """
 
     def __init__(self):
@@ -102,11 +106,10 @@ class Session:
         self.folder: Path | None = None
         self.preview: Path | None = None
         self.longest_tick: dict[str, float] = {}
-        self._plan: TakePlan | None = None
         self._scene = 0  # its session_uid: an undo or another file makes references to scenes invalid
         self._sampling: Sampling | None = None
         self._generation: Generation | None = None
-        self._take: Take | None = None
+        self._importing = False
         self._inbox: SimpleQueue[Message] = SimpleQueue()
 
     @property
@@ -115,15 +118,25 @@ class Session:
 
     def start(self, scene: bpy.types.Scene, plan: TakePlan) -> None:
         """Begin a take of `scene`. Raises `PoseError` for what the scene lacks; later errors end up in `error`."""
-        self._sampling = Sampling(scene, plan.sampling)
-        self._plan, self._scene, self._take = plan, scene.session_uid, None
+        began = time.perf_counter()
+        sampling = Sampling(scene, plan.sampling)
+        self._begin(scene, Phase.SAMPLING, Progress(note="Sampling the scene", frames=len(plan.sampling.frames)))
+        self._sampling = sampling
+        self._generation = Generation(plan.server, plan.previews, self._inbox.put)
+        self._generation.start(plan.generation)
+        self.longest_tick["starting"] = time.perf_counter() - began
+
+    def resume(self, scene: bpy.types.Scene, record: TakeRecord, server: Server, previews: Path) -> None:
+        """Fetch a take of `scene` that the server was asked for before. Errors end up in `error`."""
+        self._begin(scene, Phase.RUNNING, Progress(note="Looking for the take"))
+        self._generation = Generation(server, previews, self._inbox.put)
+        self._generation.resume(record)
+
+    def _begin(self, scene: bpy.types.Scene, phase: Phase, progress: Progress) -> None:
+        self._scene, self.phase, self.progress = scene.session_uid, phase, progress
         self.error, self.preview, self.folder, self.outcome = None, None, None, ""
-        self.longest_tick = {}
-        self.progress = Progress(note="Sampling the scene", frames=len(plan.sampling.frames))
-        self.phase = Phase.SAMPLING
+        self.longest_tick, self._importing = {}, False
         self._inbox = SimpleQueue()  # a new one: what threads of an earlier take still say reaches nobody
-        self._generation = Generation(plan.generation, self._inbox.put)
-        self._generation.start()
         timer.wake(self.tick)
 
     def cancel(self) -> None:
@@ -136,16 +149,22 @@ class Session:
             self.progress.note = "Cancelling"
 
     def abandon(self) -> None:
-        """Forget the take without waiting for anything; the add-on is being unregistered."""
-        if self.busy:
+        """Let go of the take without waiting for anything: the add-on is being unregistered, perhaps as Blender ends.
+
+        What the server draws, it draws to the end: the scene remembers how to fetch it. What it does not yet, is cancelled.
+        """
+        if self.phase is Phase.RUNNING:
+            self._generation.detach()
+        elif self.busy:
             self.cancel()
-            self.phase = Phase.IDLE
+        self.phase = Phase.IDLE
 
     def tick(self) -> float | None:
         """Do a little of the take's work. Seconds until the next call; None when the take has ended."""
         if not self.busy:
             return None
-        phase, began = self.phase, time.perf_counter()
+        sampling, phase, began = self._sampling, self.phase, time.perf_counter()
+        evaluated = sampling.evaluation_seconds if sampling else 0.0
         try:
             self._advance()
         except UnderstudyError as error:
@@ -156,12 +175,16 @@ class Session:
             traceback.print_exc()
             what = f"The take failed: {type(error).__name__}: {error}."
             self._end(JobFailed(what, "Please report it, with Blender's console."))
-        seconds = time.perf_counter() - began
-        doing = "importing" if self._take else phase.value
-        self.longest_tick[doing] = max(seconds, self.longest_tick.get(doing, 0.0))
+        blenders = sampling.evaluation_seconds - evaluated if sampling else 0.0
+        self._note("importing" if self._importing else phase.value, time.perf_counter() - began - blenders)
+        if sampling:
+            self._note("frame_set", blenders)
         if not self.busy:
             return None
         return 0.0 if self.phase is Phase.SAMPLING else PAUSE
+
+    def _note(self, doing: str, seconds: float) -> None:
+        self.longest_tick[doing] = max(seconds, self.longest_tick.get(doing, 0.0))
 
     def _advance(self) -> None:
         changed = timer.drain(self._inbox, self._handle)
@@ -176,11 +199,11 @@ class Session:
             timer.redraw_panels()
 
     def _deliver(self) -> None:
-        clip = self._sampling.finish()
+        samples = self._sampling.finish()
         self._sampling.restore()
         self._sampling = None
         self.phase = Phase.SUBMITTING
-        self._generation.deliver(clip)
+        self._generation.deliver(samples)
 
     def _handle(self, message: Message) -> None:
         progress = self.progress
@@ -189,8 +212,10 @@ class Session:
                 progress.note = "Starting the server"
             case Submitting():
                 progress.note = "Sending the poses to the server"
-            case Submitted(_, folder):
-                self.folder, progress.note = folder, "Waiting for the server"
+                server.forget()
+            case Submitted(record):
+                self.folder, progress.note = record.folder, "Waiting for the server"
+                self._remember(record.to_text())
                 self._to_running()
             case Queued(position):
                 progress.note = f"Waiting: {position} before it" if position else "Waiting for the model"
@@ -217,26 +242,36 @@ class Session:
             self.phase = Phase.RUNNING
 
     def _import(self, finished: Finished) -> None:
-        scene = next((scene for scene in bpy.data.scenes if scene.session_uid == self._scene), None)
+        record = finished.record
+        scene = self._find_scene()
         if scene is None:
             raise JobFailed(
                 "The scene of this take is not open any more.",
-                f"Its frames are kept: add them in a sequencer with Add > Image/Sequence from {finished.folder}.",
+                f"Its frames are kept: add them in a sequencer with Add > Image/Sequence from {record.folder}.",
             )
-        self._take = Take(
-            request=self._plan.generation.request, job=finished.job, frames=finished.frames,
-            first_frame=finished.first_frame, clip_digest=finished.clip_digest, channel=self._plan.channel,
-        )  # fmt: skip
-        strip = takes.import_take(scene, self._take)
+        self._importing = True
+        strip = takes.import_take(scene, record, finished.frames)
         takes.show(scene)
+        self._remember("")  # before the undo step, which would bring it back
+        self._generation.delete_job()
         bpy.ops.ed.undo_push(message=f"Import {strip.name}")
-        last = finished.first_frame + len(finished.frames) - 1
-        self.outcome = f"{strip.name}: channel {strip.channel}, frames {finished.first_frame} to {last}"
+        last = record.first_frame + len(finished.frames) - 1
+        self.outcome = f"{strip.name}: channel {strip.channel}, frames {record.first_frame} to {last}"
         self._end(None)
+
+    def _find_scene(self) -> bpy.types.Scene | None:
+        return next((scene for scene in bpy.data.scenes if scene.session_uid == self._scene), None)
+
+    def _remember(self, record: str) -> None:
+        """Keep in the scene how to fetch the take, or "" where there is nothing left to fetch."""
+        if scene := self._find_scene():
+            scene.understudy.unfinished = record
 
     def _end(self, error: UnderstudyError | None) -> None:
         if self.phase is Phase.SAMPLING:
             self._generation.cancel()
+        elif error and not isinstance(error, ServerError):  # without a server, the job is still there
+            self._remember("")
         if self._sampling:
             with contextlib.suppress(ReferenceError):  # the scene itself is gone
                 self._sampling.restore()

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..core.errors import DiskFull, JobFailed
-
-_NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+from ..core.files import full_disk_named, write_atomically
 
 
 def save(path: Path, data: bytes) -> None:
-    """Write `data` under a temporary name and rename it. Raises `DiskFull`, or `JobFailed` where it cannot be written."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        raise _as_job_error(error, path) from error
+    """Write `data`, whole or not at all. Raises `DiskFull`, or `JobFailed` where it cannot be written."""
+    with _errors_named(path):
+        write_atomically(path, data)
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raise `DiskFull` unless `needed` bytes are free on the disk of `folder`."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DiskFull(f"The take may need {needed / 2**20:.0f} MB in {folder}, and {free / 2**20:.0f} MB are free.")
 
 
 def make_folder(parent: Path, name: str) -> Path:
@@ -27,17 +31,16 @@ def make_folder(parent: Path, name: str) -> Path:
     while True:
         folder = parent / (name if number == 1 else f"{name}-{number}")
         try:
-            folder.mkdir(parents=True)
+            with _errors_named(folder):
+                folder.mkdir(parents=True)
             return folder
         except FileExistsError:
             number += 1
-        except OSError as error:
-            raise _as_job_error(error, folder) from error
 
 
-def take_folder_name(take: str, job: str) -> str:
-    """`Walk cycle` and a job's id make `Walk_cycle-1f3a9c2e`: safe on every file system."""
-    return f"{file_name(take, 'take')}-{job[:8]}"
+def take_folder_name(take: str, key: str) -> str:
+    """`Walk cycle` and a unique key make `Walk_cycle-1f3a9c2e`: safe on every file system."""
+    return f"{file_name(take, 'take')}-{key[:8]}"
 
 
 def file_name(name: str, otherwise: str) -> str:
@@ -45,9 +48,15 @@ def file_name(name: str, otherwise: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or otherwise
 
 
-def _as_job_error(error: OSError, path: Path) -> DiskFull | JobFailed:
-    if error.errno in _NO_SPACE:
-        return DiskFull(f"There is no space left for {path}.")
-    return JobFailed(
-        f"{path} cannot be written: {error.strerror}.", "Choose another folder for takes in the add-on's preferences."
-    )
+@contextlib.contextmanager
+def _errors_named(path: Path) -> Iterator[None]:
+    """Say of the operating system's errors what they keep from being written; that a file exists is for the caller."""
+    try:
+        with full_disk_named(path):
+            yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise JobFailed(
+            f"{path} cannot be written: {error.strerror}.", "Choose another folder for takes in the add-on's preferences."
+        ) from error

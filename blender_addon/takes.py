@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import bpy
 
 from ..core.errors import JobFailed
-from ..core.protocol import JobRequest
+from .record import TakeRecord
 
 CHANNELS = 128  # Blender's own limit
 
 
-@dataclass(frozen=True)
-class Take:
-    """What a job brought back. `first_frame` is a scene frame; `channel` 0 means the lowest free one."""
+def import_take(scene: bpy.types.Scene, take: TakeRecord, frames: Sequence[Path]) -> bpy.types.Strip:
+    """Add the pictures of `take` to the scene's sequencer as one strip on the lowest free channel, and select it alone.
 
-    request: JobRequest
-    job: str
-    frames: tuple[Path, ...]
-    first_frame: int
-    clip_digest: str
-    channel: int = 0
-
-
-def import_take(scene: bpy.types.Scene, take: Take) -> bpy.types.Strip:
-    """Add `take` to the scene's sequencer, and select it alone. Raises `JobFailed` where no channel is free."""
+    Raises `JobFailed` where no channel is free.
+    """
     editor = scene.sequence_editor or scene.sequence_editor_create()
     strips = strips_of(editor)
-    end = take.first_frame + len(take.frames)
-    channel = take.channel or lowest_free_channel(strips, take.first_frame, end)
+    end = take.first_frame + len(frames)
+    channel = lowest_free_channel(strips, take.first_frame, end)
     for other in strips:
         other.select = False
-    strip = strips.new_image(take.request.name, _path_for_blend(take.frames[0]), channel, take.first_frame, fit_method="FIT")
-    for frame in take.frames[1:]:
+    strip = strips.new_image(take.request.name, _path_for_blend(frames[0]), channel, take.first_frame, fit_method="FIT")
+    for frame in frames[1:]:
         strip.elements.append(frame.name)
     strip.select = True
     editor.active_strip = strip

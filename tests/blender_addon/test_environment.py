@@ -1,11 +1,14 @@
 """Environments are made for real, but with one small package: the real requirements take minutes."""
 
+import re
 import sys
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from understudy.blender_addon.environment import Creation, EnvironmentSpec, TorchBuild, check
+from understudy.blender_addon.environment import REQUIREMENTS, Creation, EnvironmentSpec, TorchBuild, check
 from understudy.blender_addon.messages import EnvironmentProgress
 from understudy.core.errors import Cancelled, EnvironmentMissing
 
@@ -55,6 +58,50 @@ def test_making_it_can_be_cancelled(spec):
     thread.join(20)
     assert len(ended) == 1
     assert not spec.is_current()
+
+
+def test_a_failure_or_a_cancel_puts_the_earlier_environment_back(spec):
+    Creation(spec, lambda _: None).run()
+    asked = spec.requirements.read_text()
+    spec.requirements.write_text("einops==99.99\n")
+    with pytest.raises(EnvironmentMissing):
+        Creation(spec, lambda _: None).run()
+    spec.requirements.write_text(asked)
+    assert spec.is_current()
+    assert check(spec.python, spec.check) == "einops"
+    cancelled = Creation(spec, lambda _: None)
+    cancelled.cancel()
+    with pytest.raises(Cancelled):
+        cancelled.run()
+    assert spec.is_current()
+    assert not spec.previous.exists()
+
+
+def test_the_last_check_can_be_cancelled(spec):
+    slow = replace(spec, check="import time; print('trying', flush=True); time.sleep(60)")
+
+    def listen(progress: EnvironmentProgress) -> None:
+        if progress.line == "trying":
+            creation.cancel()
+
+    creation = Creation(slow, listen)
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        creation.run()
+    assert time.monotonic() - began < 50
+    assert not spec.folder.exists()
+
+
+# What a distribution is imported as, where that is not its own name.
+IMPORTED_AS = {"pillow": "PIL", "opencv-python-headless": "cv2"}
+
+
+def test_the_check_imports_everything_that_is_required():
+    lines = [line.partition("#")[0].strip() for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines()]
+    distributions = [re.split(r"[=<>~!;\[ ]", line)[0] for line in lines if line]
+    imported = set(re.findall(r"\w+", " ".join(re.findall(r"^import (.+)$", EnvironmentSpec.check, re.MULTILINE))))
+    assert len(distributions) > 10
+    assert {IMPORTED_AS.get(name, name.replace("-", "_")) for name in distributions} <= imported
 
 
 def test_torchs_own_index_is_asked_for_the_build_chosen(tmp_path):

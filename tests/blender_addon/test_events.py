@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from understudy.blender_addon import events
 from understudy.blender_addon.client import Client
-from understudy.blender_addon.events import JobFollower, read_events
+from understudy.blender_addon.events import Detached, JobFollower, read_events
 from understudy.blender_addon.messages import FrameSaved, Message, PreviewSaved, Queued, Reconnecting, StepDone
 from understudy.core.errors import Cancelled, OutOfMemory, ServerUnreachable
 from understudy.core.protocol import Event, EventKind
@@ -101,15 +102,16 @@ def play(monkeypatch) -> Iterator[Callable[..., Scripted]]:
         scripted.close()
 
 
-def follow(scripted: Scripted, folder, connect=None, cancelled=None) -> tuple[list, list[Message]]:
+def follow(scripted: Scripted, folder, connect=None, cancelled=None, detached=None) -> tuple[list, list[Message]]:
     messages: list[Message] = []
-    (folder / "previews").mkdir()
+    (folder / "previews").mkdir(exist_ok=True)
     follower = JobFollower(
         connect or (lambda: scripted.client),
         "job",
         folder,
         folder / "previews",
         cancelled or threading.Event(),
+        detached or threading.Event(),
         messages.append,
     )
     return list(follower.run()), messages
@@ -175,6 +177,33 @@ def test_a_cancel_that_found_no_connection_is_told_on_the_next_one(play, tmp_pat
     with pytest.raises(Cancelled):
         follow(scripted, tmp_path, cancelled=cancelled)
     assert scripted.deleted == 1
+
+
+def test_a_cancel_does_not_wait_for_the_next_try(play, tmp_path, monkeypatch):
+    monkeypatch.setattr(events, "FIRST_PAUSE", 30.0)
+    scripted, cancelled = play(script((EventKind.CANCELLED, {})), burst=3), threading.Event()
+    threading.Timer(0.3, cancelled.set).start()
+    scripted_all = play(script((EventKind.CANCELLED, {})))
+    clients = iter([scripted.client, scripted_all.client])
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        follow(scripted, tmp_path, connect=lambda: next(clients), cancelled=cancelled)
+    assert time.monotonic() - began < 15
+    assert scripted_all.deleted == 1
+
+
+def test_a_detached_follower_leaves_the_job_alone(play, tmp_path):
+    scripted, detached = play(script()), threading.Event()
+    detached.set()
+    with pytest.raises(Detached):
+        follow(scripted, tmp_path, detached=detached)
+    assert scripted.deleted == 0
+
+
+def test_frames_that_are_there_are_not_fetched_again(play, tmp_path):
+    (tmp_path / "0002.png").write_bytes(b"kept")
+    frames, _ = follow(play(script()), tmp_path)
+    assert [path.read_bytes()[:4] for path in frames] == [b"PNG ", b"kept", b"PNG ", b"PNG ", b"PNG "]
 
 
 def test_comments_names_and_unknown_fields_of_the_stream_are_skipped():

@@ -41,6 +41,12 @@ def test_pictures_of_every_kind_are_read_whole(tmp_path, start):
     assert read_reference("Ann", tmp_path / "picture") == start + b"rest"
 
 
+def test_a_picture_of_too_many_pixels_is_refused_by_its_header(tmp_path):
+    (tmp_path / "huge.png").write_bytes(png_header(40_000, 40_000))
+    with pytest.raises(InvalidReference, match="Ann is 40000 x 40000, more than 64 megapixels"):
+        read_reference("Ann", tmp_path / "huge.png")
+
+
 @pytest.mark.parametrize("size", [(64, 64), (40_000, 40_000)])
 def test_the_server_refuses_what_only_begins_like_a_picture(client, clip_of, size):
     clip = clip_of("Ann")

@@ -56,12 +56,6 @@ def test_an_armature_that_is_no_person_is_refused(scene, character, tmp_path):
         understudy.detect_bones()
 
 
-def test_a_size_the_engine_cannot_draw_is_refused(scene, character):
-    scene.understudy.width = 100
-    with pytest.raises(RuntimeError, match="not a multiple"):
-        understudy.generate()
-
-
 def test_no_environment_is_said_so(scene, character, tmp_path):
     preferences = bpy.context.preferences.addons["understudy"].preferences
     preferences.data_folder = str(tmp_path / "elsewhere")
@@ -149,10 +143,49 @@ def test_an_existing_environment_is_tried(scene):
     assert understudy.check_environment() == {"FINISHED"}
 
 
+def test_only_what_is_there_can_be_stopped_cancelled_or_fetched(scene):
+    server.state = ServerState.STOPPED
+    for operator, reason in (
+        (understudy.stop_server, "No server is running"),
+        (understudy.cancel_environment, "No environment is being made"),
+        (understudy.resume_take, "No take of this scene is unfinished"),
+        (understudy.render_reference, "no camera"),
+    ):
+        with pytest.raises(RuntimeError, match=reason):
+            operator()
+
+
+def test_a_record_of_another_version_is_said_so(scene):
+    scene.understudy.unfinished = '{"job": "abc"}'
+    with pytest.raises(RuntimeError, match="cannot be read"):
+        understudy.resume_take()
+
+
+def test_the_demo_scene_can_be_added_and_sampled(scene, tmp_path):
+    understudy.demo_scene()
+    scene.understudy.use_scene_range, scene.understudy.frame_end = False, 2
+    understudy.export_clip(filepath=str(tmp_path / "clip.npz"))
+    assert len(PoseClip.load(tmp_path / "clip.npz")) == 2
+
+
+def test_the_add_on_can_be_disabled_and_enabled_while_the_server_is_asked(scene):
+    server.busy = True
+    bpy.ops.preferences.addon_disable(module="understudy")
+    bpy.ops.preferences.addon_enable(module="understudy")
+    assert (server.busy, server.state) == (False, ServerState.UNKNOWN)
+
+
 def test_the_reference_is_the_character_alone(scene, character, tmp_path):
     bpy.ops.mesh.primitive_cube_add(size=50, location=(0, 30, 0))
     wall, world, size = bpy.context.object, scene.world, (scene.render.resolution_x, scene.render.resolution_y)
+    image = scene.render.image_settings
+    image.file_format, image.color_mode, image.color_depth = "OPEN_EXR", "RGBA", "32"
+    hidden = bpy.data.objects["Understudy Demo Body"].copy()
+    hidden.location.x, hidden.hide_render = 0.5, True
+    scene.collection.objects.link(hidden)
     understudy.render_reference()
+    assert (image.file_format, image.color_mode, image.color_depth) == ("OPEN_EXR", "RGBA", "32")
+    assert hidden.hide_render
     path = Path(scene.understudy.people[0].reference)
     assert path.is_relative_to(tmp_path / "takes")
     picture = bpy.data.images.load(str(path))
@@ -175,7 +208,8 @@ def test_a_second_reference_does_not_replace_the_first(scene, character):
     assert Path(first).is_file()
 
 
-def test_an_armature_without_a_body_has_no_picture(scene, character):
+def test_an_armature_without_a_body_has_no_picture(scene, character, tmp_path):
     bpy.data.objects.remove(bpy.data.objects["Understudy Demo Body"])
     with pytest.raises(RuntimeError, match="moves no mesh"):
         understudy.render_reference()
+    assert not (tmp_path / "takes").exists()

@@ -1,14 +1,16 @@
 import bpy
 import pytest
 from understudy.blender_addon.messages import EngineInfo
+from understudy.blender_addon.plan import find_engine_limit
 from understudy.blender_addon.server_control import server
 from understudy.core.protocol import GenerationSettings
 
 
 def engine(name: str, **settings) -> EngineInfo:
     return EngineInfo(
-        name, name.title(), "GPL-3.0-or-later", "bundled", 1500, 32, True, GenerationSettings(engine=name, **settings)
-    )
+        name, name.title(), "GPL-3.0-or-later", 1500, 64 if name == "other" else 32, 768 * 768, True, 2,
+        GenerationSettings(engine=name, **settings),
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -40,6 +42,28 @@ def test_the_order_of_the_servers_engines_does_not_change_the_scene(settings, mo
 def test_an_engine_that_the_server_does_not_know_stays_chosen(settings):
     settings.engine = "future"
     assert settings.engine_choice == "future"
+
+
+@pytest.mark.parametrize(("asked", "got"), [(100, 96), (1, 32), (192, 192), (113, 128)])
+def test_sizes_are_those_the_engine_can_draw(settings, asked, got):
+    settings.width = settings.height = asked
+    assert (settings.width, settings.height) == (got, got)
+
+
+def test_sizes_follow_the_multiple_of_the_chosen_engine(settings):
+    settings.engine_choice = "other"
+    settings.width = 100
+    assert settings.width == 128
+
+
+def test_more_people_or_pixels_than_the_engine_draws_are_refused_before_anything_is_sampled(settings):
+    assert find_engine_limit(bpy.context) is None
+    for _ in range(3):
+        settings.people.add()
+    assert "at most 2 people" in find_engine_limit(bpy.context).message
+    settings.people.clear()
+    settings.width = settings.height = 4096
+    assert "4096 x 4096 is more" in find_engine_limit(bpy.context).message
 
 
 def test_settings_are_kept_in_the_file(settings, tmp_path):

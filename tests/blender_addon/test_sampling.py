@@ -319,7 +319,7 @@ def test_a_mesh_of_many_vertices_is_looked_at_in_short_steps(scene):
 def test_a_broken_transform_is_refused_with_its_frame(scene, break_it):
     armature = make_armature(scene)
     break_it(armature.pose.bones["lowerarm_l"], scene.camera)
-    with pytest.raises(InvalidClip, match="scene frame 3.*mend it there"):
+    with pytest.raises(InvalidClip, match=r"scene frame 3.*mend it there"):
         sample(scene, options(armature, frames=(1, 2, 3, 4)))
 
 

@@ -3,8 +3,11 @@ import os
 import signal
 import sys
 import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 from understudy.blender_addon import server_process
 from understudy.blender_addon.server_process import LocalServer, RemoteServer, read_address
@@ -21,6 +24,13 @@ def own_server(tmp_path):
 
 def connect(server: LocalServer, starts: list | None = None):
     return server.connect(threading.Event(), lambda: starts.append(1) if starts is not None else None)
+
+
+def wait_for_end(pid: int) -> None:
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(pid):
+        assert time.monotonic() < deadline, "the process is there, or left as a zombie"
+        time.sleep(0.02)
 
 
 def test_a_server_is_started_once_found_again_and_stopped(own_server):
@@ -49,7 +59,7 @@ def test_a_killed_server_is_started_anew(own_server):
     connect(own_server)
     address = read_address(own_server.data)
     os.kill(address.pid, signal.SIGKILL)
-    os.waitpid(address.pid, 0)
+    wait_for_end(address.pid)
     starts: list[int] = []
     assert connect(own_server, starts).url != address.url
     assert starts == [1]
@@ -91,6 +101,52 @@ def test_a_process_that_is_not_the_server_is_never_ended(tmp_path):
     told = {"url": "http://127.0.0.1:9", "token": "t", "pid": os.getpid(), "version": "0.1.0", "protocol": 1}
     (tmp_path / "server.json").write_text(json.dumps(told))
     assert server_process.stop(tmp_path) is False
+
+
+def test_a_server_ended_by_another_blender_leaves_no_zombie(own_server):
+    connect(own_server)
+    pid = read_address(own_server.data).pid
+    os.kill(pid, signal.SIGTERM)
+    wait_for_end(pid)
+
+
+@pytest.mark.parametrize("answer", [(404, b"no such page"), (200, b"<html>"), (200, b"[]"), (200, b"{}"), (500, b"")])
+def test_another_program_on_the_servers_old_port_is_not_the_server(tmp_path, answer):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(answer[0])
+            self.end_headers()
+            self.wfile.write(answer[1])
+
+        def log_message(self, *_):
+            pass
+
+    other = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    told = {"url": f"http://127.0.0.1:{other.server_port}", "token": "t", "pid": os.getpid(), "version": "0.1.0"}
+    (tmp_path / "server.json").write_text(json.dumps(told))
+    try:
+        with pytest.raises(ServerUnreachable, match="not running"):
+            LocalServer(Path(sys.executable), tmp_path, 5).find()
+        assert server_process.stop(tmp_path) is False
+    finally:
+        other.shutdown()
+        thread.join()
+        other.server_close()
+
+
+def test_a_long_log_is_put_aside_at_the_next_start(tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho new >&2\nexit 3\n")
+    python.chmod(0o755)
+    server = LocalServer(python, tmp_path / "data", 5)
+    server.data.mkdir()
+    server.log.write_bytes(b"old\n" * 300_000)
+    with pytest.raises(ServerStartFailed):
+        connect(server)
+    assert server.log.read_text() == "new\n"
+    assert (server.data / "server.log.1").stat().st_size == 1_200_000
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"url": 1}'])

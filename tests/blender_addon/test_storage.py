@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from understudy.blender_addon.storage import make_folder, save, take_folder_name
+from understudy.blender_addon.storage import make_folder, require_space, save, take_folder_name
 from understudy.core.errors import DiskFull, JobFailed
 
 
@@ -26,7 +26,7 @@ def test_any_name_of_a_take_makes_a_safe_folder_name(take, folder):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full, a disk that is always full")
 def test_a_full_disk_is_told_as_such(tmp_path):
     (tmp_path / "0001.png.part").symlink_to("/dev/full")
-    with pytest.raises(DiskFull, match=r"no space left for .*0001\.png"):
+    with pytest.raises(DiskFull, match=r"disk is full: .*0001\.png"):
         save(tmp_path / "0001.png", b"picture")
 
 
@@ -34,3 +34,9 @@ def test_a_folder_that_cannot_be_made_names_the_preference(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(JobFailed, match="preferences"):
         make_folder(tmp_path / "file", "take")
+
+
+def test_a_disk_with_too_little_left_is_told_before_it_is_full(tmp_path):
+    require_space(tmp_path, 1)
+    with pytest.raises(DiskFull, match="are free"):
+        require_space(tmp_path, 2**60)
