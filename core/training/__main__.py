@@ -16,12 +16,12 @@ from .parallel import device
 from .sheets import contact_sheet
 from .stages import HEIGHT, WIDTH, train_autoencoder, train_clips, train_frames
 
-SHARES = {"autoencoder": 0.11, "frames": 0.63, "clips": 0.26}  # of --minutes; rendering comes on top
+SHARES = {"autoencoder": 0.12, "frames": 0.68, "clips": 0.2}  # of --minutes; rendering comes on top
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=95, help="training time in all, over as many sittings as it takes")
+    parser.add_argument("--minutes", type=float, default=88, help="training time in all, over as many sittings as it takes")
     parser.add_argument("--characters", type=int, default=1500, help="procedural people to render")
     parser.add_argument("--out", type=Path, default=Path("out/train"), help="checkpoints, curves, sheets and weights")
     options = parser.parse_args()
