@@ -24,7 +24,7 @@ def test_what_the_readme_points_to_is_there(target):
 
 
 def test_links_are_found_at_all():
-    assert {"LICENSE", "CHANGELOG.md", "docs/panel.png"} <= set(local_targets())
+    assert {"LICENSE", "CHANGELOG.md", "docs/take.webp"} <= set(local_targets())
 
 
 def test_the_bundled_model_is_small():
