@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
-from colorsys import hsv_to_rgb
 
 import cv2
 import numpy as np
 
 from ..pose.clip import PoseClip
-from ..pose.skeleton import BODY_COLOURS, BODY_LIMBS, FACE, HAND_EDGES, INDEX, LEFT_HAND, RIGHT_HAND
-
-LIMB_BRIGHTNESS = 0.6
-_LIMB_COLOURS = [tuple(int(channel * LIMB_BRIGHTNESS) for channel in colour) for colour in BODY_COLOURS]
-_HAND_COLOURS = [tuple(round(channel * 255) for channel in hsv_to_rgb(edge / 20, 1, 1)) for edge in range(20)]
-_TOES = (  # ankle, the two toe points whose mean is drawn, limb colour, joint colour: as Wan-Animate draws them
-    (13, INDEX["left_big_toe"], INDEX["left_small_toe"], (255, 0, 85), (200, 200, 0)),
-    (10, INDEX["right_big_toe"], INDEX["right_small_toe"], (200, 200, 0), (100, 100, 0)),
+from ..pose.skeleton import (
+    BODY_COLOURS,
+    BODY_LIMBS,
+    FACE,
+    HAND_COLOURS,
+    HAND_EDGES,
+    HAND_JOINT_COLOUR,
+    INDEX,
+    LEFT_HAND,
+    LIMB_BRIGHTNESS,
+    RIGHT_HAND,
+    TOES,
 )
+
+_LIMB_COLOURS = [tuple(int(channel * LIMB_BRIGHTNESS) for channel in colour) for colour in BODY_COLOURS]
 
 
 def draw_openpose(
@@ -84,7 +89,7 @@ def _draw_body(canvas: np.ndarray, points: list, shown: list, stick: int) -> Non
 
 
 def _draw_toes(canvas: np.ndarray, points: list, shown: list, stick: int) -> None:
-    for ankle, big, small, limb, joint in _TOES:
+    for ankle, big, small, limb, joint in TOES:
         if not (shown[big] and shown[small]):
             continue
         toe = [(points[big][axis] + points[small][axis]) / 2 for axis in (0, 1)]
@@ -95,10 +100,10 @@ def _draw_toes(canvas: np.ndarray, points: list, shown: list, stick: int) -> Non
 
 def _draw_hand(canvas: np.ndarray, points: list, shown: list) -> None:
     shown = [visible and int(x) > 0 and int(y) > 0 for visible, (x, y) in zip(shown, points, strict=True)]
-    for (start, end), colour in zip(HAND_EDGES, _HAND_COLOURS, strict=True):
+    for (start, end), colour in zip(HAND_EDGES, HAND_COLOURS, strict=True):
         if shown[start] and shown[end]:
             (x0, y0), (x1, y1) = points[start], points[end]
             cv2.line(canvas, (int(x0), int(y0)), (int(x1), int(y1)), colour, thickness=2)
     for (x, y), visible in zip(points, shown, strict=True):
         if visible:
-            cv2.circle(canvas, (int(x), int(y)), 4, (0, 0, 255), thickness=-1)
+            cv2.circle(canvas, (int(x), int(y)), 4, HAND_JOINT_COLOUR, thickness=-1)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from colorsys import hsv_to_rgb
+
 BODY_NAMES = (
     "nose", "neck",
     "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
@@ -44,3 +46,10 @@ _COLOUR_CODES = """
 ff0000 ff5500 ffaa00 ffff00 aaff00 55ff00 00ff00 00ff55 00ffaa 00ffff 00aaff 0055ff 0000ff 5500ff aa00ff ff00ff ff00aa ff0055
 """
 BODY_COLOURS = tuple(tuple(bytes.fromhex(code)) for code in _COLOUR_CODES.split())
+LIMB_BRIGHTNESS = 0.6  # limbs are drawn dimmer than joints
+HAND_COLOURS = tuple(tuple(round(channel * 255) for channel in hsv_to_rgb(edge / 20, 1, 1)) for edge in range(20))
+HAND_JOINT_COLOUR = (0, 0, 255)
+TOES = (  # ankle, the two toe points whose mean is drawn, limb colour, joint colour: as Wan-Animate draws them
+    (INDEX["left_ankle"], INDEX["left_big_toe"], INDEX["left_small_toe"], (255, 0, 85), (200, 200, 0)),
+    (INDEX["right_ankle"], INDEX["right_big_toe"], INDEX["right_small_toe"], (200, 200, 0), (100, 100, 0)),
+)
