@@ -4,6 +4,7 @@
     ├── PoseError                 what is sampled from the scene
     │   ├── NoArmature            nothing to sample
     │   ├── NotHumanoid           the bones do not make a person, or the mapping lacks some
+    │   ├── InvalidPreset         a bone mapping's file that cannot be read
     │   ├── NoCamera              the scene has no camera to look through
     │   └── EmptyRange            no frame between start and end
     ├── InputError                what a request carries
@@ -60,6 +61,10 @@ class NoArmature(PoseError):
 
 class NotHumanoid(PoseError):
     default_remedy = "Open the bone mapping and pick the missing bones, or choose another armature."
+
+
+class InvalidPreset(PoseError):
+    default_remedy = "Choose a file that Understudy's bone mapping saved."
 
 
 class NoCamera(PoseError):

@@ -1,4 +1,4 @@
-"""Which rig family an armature belongs to, from the names of its bones and their parents.
+"""Which bone of an armature plays which role: from the names of its bones and their parents.
 
 Each whole family is scored, never pooled synonyms: "LeftShoulder", "LeftHip" and "left_foot" are different joints in different
 families.
@@ -6,12 +6,14 @@ families.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from ..errors import NotHumanoid
 from .bones import FAMILIES, Family
 from .bones.roles import PARENT, REQUIRED, Role, is_ancestor
+from .structure import Bones, sides_swapped
 
 Parents = Mapping[str, str | None]
 """Bone name -> its parent's name, None for a root."""
@@ -30,25 +32,48 @@ class Detection:
     mapping     role -> bone name, all required roles among them
     confidence  0 to 1
     missing     the optional roles that no bone plays
+    guessed     the roles of `mapping` that the geometry told, not a name
+    warnings    sentences for the user: what looks wrong, though it can be sampled
     """
 
     family: str
     mapping: dict[Role, str]
     confidence: float
     missing: tuple[Role, ...]
+    guessed: frozenset[Role] = frozenset()
+    warnings: tuple[str, ...] = ()
+
+    def state(self, role: str) -> Literal["found", "guessed", "missing"]:
+        if role in self.guessed:
+            return "guessed"
+        return "found" if role in self.mapping else "missing"
 
 
-def detect(parents: Parents, armature: str = "The armature") -> Detection:
+def detect(
+    parents: Parents,
+    armature: str = "The armature",
+    *,
+    poses: Iterable[Bones] = (),
+    aliases: Mapping[str, str] | None = None,
+) -> Detection:
     """The family that fits best. `armature` names it in errors.
+
+    `poses` are the same bones in one pose each, best first (rest, then animated frames); read only as far as needed, so a
+    generator may evaluate them. `aliases` is bone name -> what the file's metadata calls it (a VRM's humanoid role such as
+    `leftUpperArm`, `mmd_bone.name_j`); where a family is complete by them, they win over the names.
 
     Raises `NotHumanoid`, which lists what the closest family misses.
     """
     if not parents:
         raise NotHumanoid(f"{armature} has no bones.", "Choose another armature.")
-    candidates = [_match(family, parents) for family in FAMILIES]
-    complete = [candidate for candidate in candidates if not _lacking(candidate.mapping)]
-    if complete:
-        return max(complete, key=lambda candidate: candidate.confidence)
+    own_names = {bone: bone for bone in parents}
+    candidates: list[Detection] = []
+    by_metadata = {bone: (aliases or {}).get(bone, bone) for bone in parents}
+    for names in (by_metadata, own_names) if aliases else (own_names,):
+        candidates = [_match(family, parents, names) for family in FAMILIES]
+        if complete := [candidate for candidate in candidates if not _lacking(candidate.mapping)]:
+            best = max(complete, key=lambda candidate: candidate.confidence)
+            return _with_warnings(best, poses)
     closest = min(candidates, key=lambda candidate: (len(_lacking(candidate.mapping)), -candidate.confidence))
     lacking = _lacking(closest.mapping)
     if len(lacking) > (1 - _RESEMBLANCE) * len(REQUIRED):
@@ -81,10 +106,17 @@ def from_mapping(mapping: Mapping[str, str], parents: Parents, armature: str = "
     return Detection(USER_MAPPING, played, 1.0, tuple(role for role in PARENT if role not in played))
 
 
-def _match(family: Family, parents: Parents) -> Detection:
+def _with_warnings(detection: Detection, poses: Iterable[Bones]) -> Detection:
+    pose = next(iter(poses), None)
+    if pose is not None and sides_swapped(pose, detection.mapping):
+        return replace(detection, warnings=("Left and right look swapped: the feet point backwards.",))
+    return detection
+
+
+def _match(family: Family, parents: Parents, names: Mapping[str, str]) -> Detection:
     by_name: dict[str, str] = {}
-    for bone in parents:
-        by_name.setdefault(family.canonical(bone), bone)
+    for bone in sorted(names, key=lambda bone: names[bone] == bone):  # a bone's alias goes before another's own name
+        by_name.setdefault(family.canonical(names[bone]), bone)
     named = {
         role: next(by_name[name] for name in names if name in by_name)
         for role, names in family.bones.items()

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from understudy.core.errors import NotHumanoid
-from understudy.core.pose.bones.roles import REQUIRED
+from understudy.core.pose.bones.roles import REQUIRED, Role
 from understudy.core.pose.detect import USER_MAPPING, detect, from_mapping
+from understudy.core.pose.structure import Bones
 
 LIMBS = {
     "LeftArm": "Spine2", "LeftForeArm": "LeftArm", "LeftHand": "LeftForeArm",
@@ -93,3 +97,42 @@ def test_the_users_mapping_is_taken_as_it_is():
 def test_a_mapping_that_cannot_be_is_refused(change, message):
     with pytest.raises(NotHumanoid, match=message):
         from_mapping(MAPPING | change, BONES)
+
+
+def test_roles_are_found_guessed_or_missing():
+    detection = replace(detect(MIXAMO), guessed=frozenset({Role("head")}))
+    assert detection.state("head") == "guessed"
+    assert detection.state("left_hand") == "found"
+    assert detection.state("left_toe") == "missing"
+
+
+def test_what_metadata_calls_the_bones_wins_over_their_names():
+    scrambled = renamed(MIXAMO, lambda bone: f"b{sorted(MIXAMO).index(bone)}")
+    aliases = {f"b{number}": bone for number, bone in enumerate(sorted(MIXAMO))}
+    assert aliases[detect(scrambled, aliases=aliases).mapping["left_shin"]] == "LeftLeg"
+    crossed = {"LeftArm": "RightArm", "RightArm": "LeftArm", "LeftForeArm": "RightForeArm", "RightForeArm": "LeftForeArm",
+               "LeftHand": "RightHand", "RightHand": "LeftHand"}  # fmt: skip
+    assert detect(MIXAMO, aliases=crossed).mapping["left_hand"] == "RightHand"
+    assert detect(MIXAMO, aliases={"LeftArm": "nonsense", "gone": "Head"}).mapping["left_upper_arm"] == "LeftArm"
+
+
+STANDING = {
+    "Hips": (0, 0, 1), "Spine": (0, 0, 1.1), "Spine1": (0, 0, 1.2), "Spine2": (0, 0, 1.3),
+    "Neck": (0, 0, 1.5), "Head": (0, 0, 1.6),
+    "LeftArm": (0.2, 0, 1.4), "LeftForeArm": (0.5, 0.02, 1.4), "LeftHand": (0.7, 0, 1.4),
+    "LeftUpLeg": (0.1, 0, 0.9), "LeftLeg": (0.1, -0.03, 0.5), "LeftFoot": (0.1, 0, 0.1),
+}  # fmt: skip
+STANDING |= {bone.replace("Left", "Right"): (-x, y, z) for bone, (x, y, z) in STANDING.items() if bone.startswith("Left")}
+
+
+def in_pose(parents, heads) -> Bones:
+    names = tuple(parents)
+    points = np.array([heads[bone] for bone in names], float)
+    rows = np.array([names.index(parent) if parent else -1 for parent in parents.values()])
+    return Bones(names, rows, points, points + np.array([0, 0, 0.05]), np.ones(len(names), bool))
+
+
+def test_swapped_sides_are_warned_of():
+    swapped = {bone: (-x, y, z) for bone, (x, y, z) in STANDING.items()}
+    assert detect(MIXAMO, poses=[in_pose(MIXAMO, STANDING)]).warnings == ()
+    assert "swapped" in detect(MIXAMO, poses=[in_pose(MIXAMO, swapped)]).warnings[0]
