@@ -39,18 +39,10 @@ class RigSamples:
 
         `views` [T, 4, 4] map world to camera space. Raises `NotHumanoid` if the person stands in no pose.
         """
-        attachment = self._attach()
-        to_camera = (views @ np.stack(self.worlds))[:, None] @ np.stack(self.matrices)  # [T, B, 4, 4]
-        points = attachment.points(to_camera)
-        visible = np.repeat(attachment.present[None], len(points), axis=0)
-        side, up, forward = np.moveaxis(attachment.head_directions(to_camera), 1, 0)
-        head = points[:, HEAD_POINTS].mean(axis=1)
-        away = np.where(orthographic[:, None], np.array([0.0, 0.0, 1.0]), head)
-        away /= np.maximum(np.linalg.norm(away, axis=-1, keepdims=True), 1e-9)
-        visible[:, HEAD_POINTS] = head_visible(-away, side, up, forward)
-        return points, visible
+        return seen(self.attach(), np.stack(self.matrices), np.stack(self.worlds), views, orthographic)
 
-    def _attach(self) -> Attachment:
+    def attach(self) -> Attachment:
+        """Where the keypoints are on the bones. Raises `NotHumanoid`, as `keypoints` does."""
         # Some motion capture files have a rest pose with the legs sideways; then the first frame in which the person stands
         # has to do.
         sampled = (Posed(self.rest.roles, matrices, self.rest.lengths) for matrices in self.matrices)
@@ -61,6 +53,24 @@ class RigSamples:
                 "Check the bone mapping, or include a frame in which the person stands.",
             )
         return attach(self.rest, calibration, self.head_vertices)
+
+
+def seen(
+    attachment: Attachment, matrices: np.ndarray, worlds: np.ndarray, views: np.ndarray, orthographic: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Camera-space keypoints [T, 134, 3] of one person, and whether they are visible [T, 134].
+
+    `matrices` [T, B, 4, 4] map bones to armature, `worlds` [T, 4, 4] that to world, `views` [T, 4, 4] world to camera space.
+    """
+    to_camera = (views @ worlds)[:, None] @ matrices  # [T, B, 4, 4]
+    points = attachment.points(to_camera)
+    visible = np.repeat(attachment.present[None], len(points), axis=0)
+    side, up, forward = np.moveaxis(attachment.head_directions(to_camera), 1, 0)
+    head = points[:, HEAD_POINTS].mean(axis=1)
+    away = np.where(orthographic[:, None], np.array([0.0, 0.0, 1.0]), head)
+    away /= np.maximum(np.linalg.norm(away, axis=-1, keepdims=True), 1e-9)
+    visible[:, HEAD_POINTS] = head_visible(-away, side, up, forward)
+    return points, visible
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ class Sampling:
         detections = validate(scene, options)
         self._scene, self._options = scene, options
         self._was = scene.frame_current, scene.frame_subframe, scene.camera
-        self._rigs = [_Rig(*person[:2], detection) for person, detection in zip(options.people, detections, strict=True)]
+        self._rigs = [Rig(*person[:2], detection) for person, detection in zip(options.people, detections, strict=True)]
         self._preparing = [rig.prepare(scene) for rig in self._rigs]
         self.evaluation_seconds = 0.0
         self._views: list[np.ndarray] = []  # world to camera space, one a frame
@@ -225,25 +225,38 @@ class Sampling:
         depsgraph = _view_layer(self._scene).depsgraph
         for rig in self._rigs:
             rig.sample(depsgraph)
-        options, view = self._options, self._options.view
-        if options.uses_camera:
-            camera = _check_camera(self._scene).evaluated_get(depsgraph)
-            world_to_view = _world_to_camera(camera, frame)
-            render = self._scene.render
-            lens = _lens(camera.data)  # type: ignore[arg-type]  # a camera object has a camera
-            pixel_aspect = render.pixel_aspect_y / render.pixel_aspect_x
-            self._intrinsics.append(camera_intrinsics(lens, options.width, options.height, pixel_aspect))
-            self._orthographic.append(lens.orthographic)
-        else:
-            world_to_view, window = np.array(view.view_matrix), np.array(view.window_matrix)
-            self._intrinsics.append(
-                window_intrinsics(window, view.perspective, view.width, view.height, options.width, options.height)
-            )
-            self._orthographic.append(not view.perspective)
-        self._views.append(_BLENDER_TO_CLIP @ world_to_view)
+        eye = look(self._scene, self._options, depsgraph)
+        self._views.append(eye.view)
+        self._intrinsics.append(eye.intrinsics)
+        self._orthographic.append(eye.orthographic)
 
 
-class _Rig:
+class Eye(NamedTuple):
+    """What is looked through at one moment: world to camera space [4, 4], intrinsics [3, 3] in pixels of the picture."""
+
+    view: np.ndarray
+    intrinsics: np.ndarray
+    orthographic: bool
+
+
+def look(scene: bpy.types.Scene, options: SampleOptions, depsgraph: bpy.types.Depsgraph) -> Eye:
+    """The camera of the scene as `depsgraph` has it, or the viewport of `options`. Raises `NoCamera` or `PoseError`."""
+    if options.uses_camera:
+        camera = _check_camera(scene).evaluated_get(depsgraph)
+        view = _world_to_camera(camera, scene.frame_current)
+        lens = _lens(camera.data)  # type: ignore[arg-type]  # a camera object has a camera
+        pixel_aspect = scene.render.pixel_aspect_y / scene.render.pixel_aspect_x
+        intrinsics = camera_intrinsics(lens, options.width, options.height, pixel_aspect)
+        return Eye(_BLENDER_TO_CLIP @ view, intrinsics, lens.orthographic)
+    viewport = options.view
+    window = np.array(viewport.window_matrix)
+    intrinsics = window_intrinsics(
+        window, viewport.perspective, viewport.width, viewport.height, options.width, options.height
+    )
+    return Eye(_BLENDER_TO_CLIP @ np.array(viewport.view_matrix), intrinsics, not viewport.perspective)
+
+
+class Rig:
     """One armature: its bones that play a role, and their matrices so far."""
 
     def __init__(self, name: str, armature: bpy.types.Object, detection: Detection):
@@ -273,12 +286,20 @@ class _Rig:
             if len(moved) >= _FEW_VERTICES:
                 self._head_vertices, most = moved, follows
 
-    def sample(self, depsgraph: bpy.types.Depsgraph) -> None:
+    def read(self, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, np.ndarray]:
+        """The pose as `depsgraph` has it: bone to armature space [B, 4, 4], and armature to world space [4, 4].
+
+        Raises `PoseError` where Blender does not evaluate it.
+        """
         armature = _evaluated(self._armature, depsgraph)
         armature.pose.bones.foreach_get("matrix", self._buffer)
         columns = self._buffer.reshape(-1, 4, 4)[self._rows]  # Blender hands matrices out column by column
-        self._matrices.append(columns.transpose(0, 2, 1).astype(float))
-        self._worlds.append(np.array(armature.matrix_world))
+        return columns.transpose(0, 2, 1).astype(float), np.array(armature.matrix_world)
+
+    def sample(self, depsgraph: bpy.types.Depsgraph) -> None:
+        matrices, world = self.read(depsgraph)
+        self._matrices.append(matrices)
+        self._worlds.append(world)
 
     def samples(self) -> RigSamples:
         return RigSamples(
