@@ -1,12 +1,49 @@
-"""Sampling along the straight path from noise to latents: Euler steps (diffusers' flow-matching scheduler)."""
+"""The denoising loop, for every engine, and the bundled model's way through it: the straight path from noise to latents."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
+
+
+class Path(Protocol):
+    """How latents get from noise to clean in steps. `times`: what the network is told at the beginning of each."""
+
+    times: list[float]
+
+    def step(self, step: int, output: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents after step `step` (from 0), and the clean ones that the network's `output` points to."""
+
+    def memory(self) -> list[Tensor]:
+        """What the next step needs of the last ones, beside the latents."""
+
+    def resume(self, done: int, memory: Sequence[Tensor]) -> None:
+        """Go on after `done` steps with what `memory()` gave then."""
+
+
+class FlowPath:
+    """The straight path x_t = (1 - t) clean + t noise (flow matching, Lipman 2022) in Euler steps, for networks that put out
+    the clean latents. Times run from 1 (noise) to 0, as diffusers' flow-matching scheduler spaces them."""
+
+    def __init__(self, steps: int):
+        scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000)
+        scheduler.set_timesteps(steps)
+        *self.times, _ = self._sigmas = scheduler.sigmas.tolist()
+
+    def step(self, step: int, output: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+        t, after = self._sigmas[step : step + 2]
+        velocity = (latents - output) / t
+        return latents + (after - t) * velocity, output
+
+    def memory(self) -> list[Tensor]:
+        return []
+
+    def resume(self, done: int, memory: Sequence[Tensor]) -> None:
+        pass
 
 
 def initial_noise(frames: int, shape: tuple[int, int, int], seed: int, shared: float = 0.5) -> Tensor:
@@ -23,23 +60,18 @@ def initial_noise(frames: int, shape: tuple[int, int, int], seed: int, shared: f
 def denoise(
     predict: Callable[[Tensor, float], Tensor],
     latents: Tensor,
-    steps: int,
+    path: Path,
     done: int = 0,
     on_step: Callable[[int, Tensor, Tensor], None] | None = None,
 ) -> Tensor:
-    """From `latents` as they are after `done` of `steps` steps (0: noise) to clean latents.
+    """From `latents` as they are after `done` of the path's steps (0: noise) to clean latents.
 
-    `predict(x, t)` gives the clean latents that x at time t (1: noise, 0: clean) leads to. `on_step(step, x, clean)` is told
-    each finished step, from 1, with the latents after it and that prediction; it may raise to stop.
+    `predict(x, t)` gives the network's output for x at time t. `on_step(step, x, clean)` is told each finished step, from 1,
+    with the latents after it and the clean ones it pointed to; it may raise to stop.
     """
-    scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000)
-    scheduler.set_timesteps(steps)
-    scheduler.set_begin_index(done)
-    for step in range(done, steps):
-        t = float(scheduler.sigmas[step])
-        clean = predict(latents, t)
-        velocity = (latents - clean) / t
-        latents = scheduler.step(velocity, scheduler.timesteps[step], latents, return_dict=False)[0]
+    for step in range(done, len(path.times)):
+        output = predict(latents, path.times[step])
+        latents, clean = path.step(step, output, latents)
         if on_step:
             on_step(step + 1, latents, clean)
     return latents

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from ..control.guide import draw_guide
 from ..diffusion.autoencoder import Autoencoder, AutoencoderConfig
-from ..diffusion.sampler import denoise, initial_noise
+from ..diffusion.sampler import FlowPath, denoise, initial_noise
 from ..diffusion.unet import Denoiser, DenoiserConfig, Reference
-from ..diffusion.windows import fuse
+from ..diffusion.windows import fuse, plan
 from ..errors import InvalidWeights, OutOfMemory
 from ..pose.clip import PoseClip
 from ..protocol import GenerationSettings
@@ -75,16 +75,19 @@ class UnderstudyEngine:
         reference, nobody = self._encode_reference(fitted), None
         pose = self._pose_features(clip, settings)  # [T, C, H/8, W/8]
 
-        def predict(latents: Tensor, t: float) -> Tensor:
-            def window(frames: slice) -> Tensor:
-                on_progress(Working())
-                clean = self._clean(latents[frames], t, pose[frames], reference)
-                if settings.guidance == 1:
-                    return clean
-                unguided = self._clean(latents[frames], t, pose[frames], nobody)
-                return unguided + settings.guidance * (clean - unguided)
+        windows = plan(len(clip), settings.context_frames, settings.context_overlap)
 
-            return fuse(len(clip), settings.context_frames, settings.context_overlap, window)
+        def predict(latents: Tensor, t: float) -> Tensor:
+            def window(rows: Tensor) -> Tensor:
+                on_progress(Working())
+                (frames,) = rows
+                clean = self._clean(latents[frames], t, pose[frames], reference)
+                if settings.guidance != 1:
+                    unguided = self._clean(latents[frames], t, pose[frames], nobody)
+                    clean = unguided + settings.guidance * (clean - unguided)
+                return clean[None]
+
+            return fuse(windows, window)
 
         def on_step(step: int, latents: Tensor, clean: Tensor) -> None:
             if checkpoint:
@@ -98,7 +101,7 @@ class UnderstudyEngine:
         if latents is None:
             shape = (AutoencoderConfig().latent_channels, *pose.shape[2:])
             latents = initial_noise(len(clip), shape, settings.seed)
-        latents = denoise(predict, latents.to(self.device), settings.steps, done, on_step)
+        latents = denoise(predict, latents.to(self.device), FlowPath(settings.steps), done, on_step)
         for start in range(0, len(clip), DECODE_BATCH):
             for index, image in enumerate(self._decode(latents[start : start + DECODE_BATCH]), start):
                 on_progress(FrameReady(index, image))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..control.guide import draw_guide
 from ..diffusion.autoencoder import Autoencoder
-from ..diffusion.sampler import denoise, initial_noise
+from ..diffusion.sampler import FlowPath, denoise, initial_noise
 from ..diffusion.unet import Denoiser
 from .dataset import pictures_to_tensor
 from .renderer import CELL
@@ -51,7 +51,7 @@ def generate(model: Denoiser, autoencoder: Autoencoder, shot: Shot, trial: Trial
             return model(x, torch.full((count,), t, device=where), pose, reference, count if trial.temporal else None).float()
 
         noise = initial_noise(count, (8, height // CELL, width // CELL), trial.seed, trial.shared_noise)
-        latents = denoise(predict, noise.to(where), trial.steps)
+        latents = denoise(predict, noise.to(where), FlowPath(trial.steps))
         return ((autoencoder.decode(latents).float().clamp(-1, 1) + 1) / 2).cpu()
 
 
