@@ -116,10 +116,10 @@ def make_scene(scene: bpy.types.Scene, frames: int = FRAMES) -> bpy.types.Object
 
 
 class DemoScene(bpy.types.Operator):
-    """Add a walking, waving character with camera and light, to try Understudy on"""
+    """Open a scene of its own with a walking, waving character, camera and light, to try Understudy on"""
 
     bl_idname = "understudy.demo_scene"
-    bl_label = "Add Demo Scene"
+    bl_label = "Open Demo Scene"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -130,5 +130,6 @@ class DemoScene(bpy.types.Operator):
         return True
 
     def execute(self, context: bpy.types.Context) -> set[str]:
+        context.window.scene = bpy.data.scenes.new("Understudy Demo")
         make_scene(context.scene)
         return {"FINISHED"}

@@ -120,8 +120,8 @@ class JobFollower:
             case EventKind.PREVIEW:
                 self._post(PreviewSaved(self._save_preview(data["step"], client)))
             case EventKind.FRAME:
-                path = self._save_frame(data["frame"], client)
-                self._post(FrameSaved(len(self._saved), data["frames"], path, data["eta"]))
+                self._save_frame(data["frame"], client)
+                self._post(FrameSaved(len(self._saved), data["frames"], data["eta"]))
             case EventKind.DONE:
                 return True
             case EventKind.FAILED:
@@ -130,12 +130,11 @@ class JobFollower:
                 raise Cancelled("The job was cancelled.")
         return False
 
-    def _save_frame(self, number: int, client: Client) -> Path:
+    def _save_frame(self, number: int, client: Client) -> None:
         path = self._frames / f"{number + 1:04}.png"
         if not path.exists():
             save(path, client.frame(self._job, number))
         self._saved[number] = path
-        return path
 
     def _save_preview(self, step: int, client: Client) -> Path:
         # A new name each time: Blender keeps a picture by its path.

@@ -97,7 +97,6 @@ class FrameSaved:
 
     done: int
     total: int
-    path: Path
     eta: float | None
 
 

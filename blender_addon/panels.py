@@ -83,7 +83,7 @@ class TakePanel(_SidebarPanel, bpy.types.Panel):
                 layout.operator("understudy.resume_take", icon="IMPORT")
             _draw_outcome(layout)
         if session.preview:
-            layout.template_icon(icon_of(session.preview), scale=PICTURE_SCALE)
+            layout.template_icon(icon_of(session.preview, at_once=True), scale=PICTURE_SCALE)
 
 
 class PeoplePanel(_SidebarPanel, bpy.types.Panel):
@@ -104,7 +104,7 @@ class PeoplePanel(_SidebarPanel, bpy.types.Panel):
             layout.label(text=f"Active: {armature.name}" if armature else "Select your character's armature", icon="INFO")
             layout.operator("understudy.render_reference", icon="RENDER_STILL")
             if not bpy.data.armatures:
-                layout.operator("understudy.demo_scene", text="Open Demo Scene", icon="ARMATURE_DATA")
+                layout.operator("understudy.demo_scene", icon="ARMATURE_DATA")
             return
         person = settings.people[min(settings.active_person, len(settings.people) - 1)]
         layout.prop(person, "armature", text="")
@@ -195,8 +195,10 @@ def _draw_server(layout: bpy.types.UILayout) -> None:
 def _draw_progress(layout: bpy.types.UILayout) -> None:
     row = layout.row(align=True)
     row.scale_y = 1.2
-    row.progress(factor=session.progress.fraction, text=session.progress.text)
+    row.progress(factor=session.progress.fraction, text=f"{session.progress.fraction:.0%}")
     row.operator("understudy.cancel", text="", icon="X")
+    for line in _wrap(session.progress.text):  # in the bar it would be cut where the sidebar is narrow
+        layout.label(text=line)
 
 
 def _draw_outcome(layout: bpy.types.UILayout) -> None:

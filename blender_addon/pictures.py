@@ -10,13 +10,19 @@ _collection: bpy.utils.previews.ImagePreviewCollection | None = None
 _KEPT = 24  # a running take shows a new picture every step
 
 
-def icon_of(path: Path) -> int:
-    """The icon number of a picture file, for `layout.template_icon`. Blender reads the file the first time."""
+def icon_of(path: Path, at_once: bool = False) -> int:
+    """The icon number of a picture file, for `layout.template_icon`.
+
+    Blender reads the file on a thread the first time, and shows nothing until then; `at_once` reads it here and now, for
+    small pictures that take each other's place.
+    """
     key = str(path)
     if key not in _collection:
         if len(_collection) >= _KEPT:
             _collection.clear()
-        _collection.load(key, key, "IMAGE")
+        picture = _collection.load(key, key, "IMAGE")
+        if at_once:
+            _ = picture.image_size[0]  # asking for the size decodes it
     return _collection[key].icon_id
 
 

@@ -226,10 +226,9 @@ class Session:
                 progress.eta, progress.eta_told = eta, time.monotonic()
             case PreviewSaved(path):
                 self.preview = path
-            case FrameSaved(done, total, path, eta):
+            case FrameSaved(done, total, eta):
                 progress.frame, progress.frames = done, total
                 progress.eta, progress.eta_told = eta, time.monotonic()
-                self.preview = path
             case Reconnecting(reason):
                 progress.note = f"Connecting again: {reason}"
             case Finished():

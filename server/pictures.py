@@ -17,6 +17,7 @@ from ..core.protocol import MAX_REFERENCE_BYTES, MAX_REFERENCE_PIXELS, Generatio
 from ..core.version import VERSION
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
+PREVIEW_SIDE = 256  # pixels, the longer one
 
 # Pillow warns of a picture above its own limit and goes on to decode it. In this process no picture may pass ours,
 # and `catch_warnings` around each decode would not be thread-safe.
@@ -44,6 +45,13 @@ def _on_white(picture: Image.Image) -> Image.Image:
         return picture.convert("RGB")
     picture = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+
+
+def encode_preview(width: int, height: int, pixels: bytes) -> bytes:
+    """PNG of uint8 RGB `pixels`, scaled down to `PREVIEW_SIDE`: panels show it small, and Blender decodes it while it draws."""
+    picture = Image.frombytes("RGB", (width, height), pixels)
+    picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    return encode_png(*picture.size, picture.tobytes())
 
 
 def about_frame(settings: GenerationSettings, clip_digest: str, scene_frame: int) -> dict[str, Any]:

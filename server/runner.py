@@ -17,7 +17,7 @@ from .eta import Eta
 from .files import Ballast
 from .jobs import Jobs
 from .messages import Frame, Generate, Preview, Ready, Step
-from .pictures import about_frame, encode_png
+from .pictures import about_frame, encode_png, encode_preview
 from .worker import Progress, Worker
 
 logger = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class JobRun:
 
     def _show(self, preview: Preview) -> None:
         """Write the preview, then say so. One that cannot be written is left out: it is not worth the job."""
-        picture = encode_png(preview.width, preview.height, preview.pixels)
+        picture = encode_preview(preview.width, preview.height, preview.pixels)
         try:
             write_atomically(self._folder.preview, picture)
         except OSError as error:  # on Windows, where a client is just reading the last one; a full disk is no OSError

@@ -161,8 +161,12 @@ def test_a_record_of_another_version_is_said_so(scene):
         understudy.resume_take()
 
 
-def test_the_demo_scene_can_be_added_and_sampled(scene, tmp_path):
+def test_the_demo_scene_is_one_of_its_own_and_can_be_sampled(scene, tmp_path):
+    before = set(scene.objects)
     understudy.demo_scene()
+    assert set(scene.objects) == before
+    assert bpy.context.scene.name == "Understudy Demo"
+    scene = bpy.context.scene
     scene.understudy.use_scene_range, scene.understudy.frame_end = False, 2
     understudy.export_clip(filepath=str(tmp_path / "clip.npz"))
     assert len(PoseClip.load(tmp_path / "clip.npz")) == 2

@@ -114,6 +114,7 @@ def test_a_cancel_while_drawing_reaches_the_server(scene, character, session, cl
     assert isinstance(session.error, Cancelled)
     assert time.monotonic() - began < 5
     assert client.job(job).state is JobState.CANCELLED
+    assert not session.folder.exists()
     assert scene.sequence_editor is None or not strips_of(scene.sequence_editor)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from understudy.core.errors import InvalidReference
 from understudy.core.protocol import MAX_REFERENCE_BYTES, MAX_REFERENCE_PIXELS
 from understudy.core.version import VERSION
-from understudy.server.pictures import decode_reference, encode_png
+from understudy.server.pictures import decode_reference, encode_png, encode_preview
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -87,6 +87,12 @@ def test_a_picture_cut_off_anywhere_is_refused(kind):
     for length in range(0, len(whole) * 3 // 4, max(1, len(whole) // 40)):
         with pytest.raises(InvalidReference):
             decode_reference(whole[:length], "r")
+
+
+def test_a_preview_is_small_and_keeps_its_shape():
+    pixels = np.zeros((1080, 1920, 3), np.uint8)
+    assert Image.open(io.BytesIO(encode_preview(1920, 1080, pixels.tobytes()))).size == (256, 144)
+    assert Image.open(io.BytesIO(encode_preview(192, 128, pixels[:128, :192].tobytes()))).size == (192, 128)
 
 
 def test_a_png_holds_the_pixels_and_says_what_made_it():
