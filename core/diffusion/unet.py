@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, cat, nn
 
-from .attention import KeyValue, ReferenceAttention, Watch
+from .attention import KeyValue, PictureAttention, Watch
 from .blocks import Downsample, ResidualBlock, Upsample, sinusoid
 from .pose_guider import PoseGuider
 from .reference_encoder import ReferenceEncoder, ReferenceEncoderConfig
@@ -42,7 +42,7 @@ class Level(nn.Module):
         super().__init__()
         widths = [channels_in] + [channels] * (blocks - 1)
         self.blocks = nn.ModuleList(ResidualBlock(width, channels, embedding) for width in widths)
-        self.attention = ReferenceAttention(channels, reference_channels, channels // HEAD_CHANNELS, joint)
+        self.attention = PictureAttention(channels, reference_channels, channels // HEAD_CHANNELS, joint)
         self.temporal = TemporalModule(channels, channels // HEAD_CHANNELS)
 
     def forward(

@@ -45,7 +45,7 @@ class UnderstudyEngine:
         self.device = torch.device(device)
         self.dtype = fastest_dtype(self.device)
         self.autoencoder, self.denoiser = Autoencoder(AutoencoderConfig()), Denoiser(DenoiserConfig())
-        tensors = read_weights(self.weights)
+        tensors = with_split_projections(read_weights(self.weights))
         for name, model in (("autoencoder", self.autoencoder), ("denoiser", self.denoiser)):
             own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
             try:
@@ -157,6 +157,43 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if bad := [key for key, value in tensors.items() if not value.isfinite().all()]:
         raise InvalidWeights(f"{path.name} holds NaNs in {', '.join(bad)}.", "Install Understudy again.")
     return tensors
+
+
+def with_split_projections(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights as the shared attention modules name them, from those that had several projections in one matrix."""
+    if not any(key.endswith("to_qkv.weight") for key in tensors):
+        return tensors
+    renamed = {}
+    for key, value in tensors.items():
+        layer, _, rest = key.rpartition(".attention.")
+        if layer and not rest.startswith(("norm.", "reference_norm.")):
+            prefix = f"{layer}.attention.attention."
+            if rest == "reference_to_kv.weight":
+                joint = f"{layer}.attention.to_kv.weight" in tensors
+                prefix = f"{prefix}reference." if joint else prefix
+            if rest.endswith("to_kv.weight"):
+                renamed[f"{prefix}to_k.weight"], renamed[f"{prefix}to_v.weight"] = value.chunk(2)
+            else:
+                renamed[f"{prefix}{rest.replace('to_out', 'to_out.0')}"] = value
+            continue
+        if layer and rest.startswith("reference_norm.") and f"{layer}.attention.to_kv.weight" in tensors:
+            renamed[f"{layer}.attention.attention.reference.{rest.removeprefix('reference_')}"] = value
+            continue
+        layer, _, rest = key.rpartition(".temporal.")
+        block = f"{layer}.temporal.block."
+        if not layer:
+            renamed[key] = value
+        elif rest == "to_qkv.weight":
+            for name, part in zip("qkv", value.chunk(3), strict=True):
+                renamed[f"{block}attention_blocks.0.to_{name}.weight"] = part
+        elif rest.startswith("feed_in."):
+            gate, fed = value.chunk(2)
+            renamed[f"{block}ff.net.0.proj.{rest.removeprefix('feed_in.')}"] = torch.cat((fed, gate))
+        else:
+            for old, new in (("feed_norm", "ff_norm"), ("feed_out", "ff.net.2"), ("to_out", "attention_blocks.0.to_out.0")):
+                rest = rest.replace(old, new)
+            renamed[f"{block}{'norms.0' + rest[4:] if rest.startswith('norm.') else rest}"] = value
+    return renamed
 
 
 def fit(picture: np.ndarray, width: int, height: int) -> np.ndarray:
