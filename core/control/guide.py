@@ -1,15 +1,69 @@
-"""The small skeleton picture that the bundled model's pose guider reads. Training and inference draw it alike."""
+"""Every picture that can be drawn of a clip, by name; and the small one that the bundled model reads."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from .openpose import draw_openpose
+from ..errors import InvalidRequest
+from ..pose.clip import PoseClip
+from . import openpose
+from .openpose import WAN_TOES, Style, Widths, draw_openpose
+
+Draw = Callable[[PoseClip, int, int, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One kind of control picture: what reads it, and how it is drawn from (clip, index of the frame, width, height)."""
+
+    title: str
+    draw: Draw
+
+
+def _skeleton(style: Style) -> Draw:
+    return lambda clip, frame, width, height: openpose.draw_clip_frame(clip, frame, width, height, style)
+
+
+PICTURES: dict[str, Picture] = {
+    "openpose": Picture("skeleton, hands and face as controlnet_aux draws them", _skeleton(openpose.STYLES["openpose"])),
+    "dwpose": Picture("the same as DWPose draws them: AnimateAnyone, Champ", _skeleton(openpose.STYLES["dwpose"])),
+    "wan-animate": Picture("skeleton with toes: Wan-Animate", _skeleton(openpose.STYLES["wan-animate"])),
+    "musepose": Picture("skeleton with limbs as wide as long: MusePose", _skeleton(openpose.STYLES["musepose"])),
+    "unianimate": Picture("skeleton with toes: UniAnimate", _skeleton(openpose.STYLES["unianimate"])),
+    "mimicmotion": Picture("fine skeleton: MimicMotion", _skeleton(openpose.STYLES["mimicmotion"])),
+    "vace": Picture("skeleton and face: VACE", _skeleton(openpose.STYLES["vace"])),
+}
+
+
+def draw(clip: PoseClip, style: str, width: int, height: int, frames: Iterable[int] | None = None) -> Iterator[np.ndarray]:
+    """Pictures uint8 [height, width, 3] of these frames (indices, in order; None: all), as `style`, a key of `PICTURES`, says.
+
+    Channels are in the order that the style's model reads. Another aspect than the clip's keeps its whole picture. Raises
+    `InvalidRequest` for a style that there is not.
+    """
+    if style not in PICTURES:
+        raise InvalidRequest(f"There is no control picture {style!r}.", f"Choose one of {', '.join(PICTURES)}.")
+    picture = PICTURES[style]
+    return (picture.draw(clip, frame, width, height) for frame in (range(len(clip)) if frames is None else frames))
 
 
 def draw_guide(points: np.ndarray, drawable: np.ndarray, width: int, height: int, shrink: int = 2) -> np.ndarray:
-    """Body and toes of keypoints [P, 134, 2], pixels of the whole frame: uint8 [height / shrink, width / shrink, 3]."""
-    stick = max(2, round(min(width, height) / 96))
-    picture = draw_openpose(points, drawable, width, height, stick=stick, hands=False, face=False, toes=True)
+    """The bundled model's: body and toes of keypoints [P, 134, 2], pixels of the whole frame.
+
+    uint8 [height / shrink, width / shrink, 3]. Training and inference draw it alike.
+    """
+    picture = draw_openpose(points, drawable, width, height, _GUIDE)
     return cv2.resize(picture, (width // shrink, height // shrink), interpolation=cv2.INTER_AREA)
+
+
+_GUIDE = Style(
+    widths=lambda short_side: Widths(stick=max(2, round(short_side / 96))),
+    hands=False,
+    face=False,
+    toes=WAN_TOES,
+    layered=False,
+)

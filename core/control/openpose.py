@@ -1,14 +1,21 @@
-"""Keypoints to the OpenPose skeleton picture that pose-guided models read (RGB, black ground)."""
+"""Keypoints to the skeleton picture that pose-guided models read, in each of the looks that they were trained on.
+
+The geometry is OpenPose's as controlnet_aux draws it: a limb is a filled ellipse polygon at 0.6 of its colour, a joint a disc
+at full colour; coordinates are truncated, never rounded. What differs from model to model is data: see `STYLES`.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from ..pose.clip import PoseClip
 from ..pose.skeleton import (
+    BODY,
     BODY_COLOURS,
     BODY_LIMBS,
     FACE,
@@ -22,7 +29,130 @@ from ..pose.skeleton import (
     TOES,
 )
 
-_LIMB_COLOURS = [tuple(int(channel * LIMB_BRIGHTNESS) for channel in colour) for colour in BODY_COLOURS]
+Colour = tuple[int, int, int]
+
+FACE_POINT: Colour = (255, 255, 255)
+FACE_RADIUS = 3
+_TOE_JOINTS = (18, 19)  # the toes' numbers in a body that has them, left and right
+_TOE_POINTS = np.array([(big, small) for _ankle, big, small, _limb, _joint in TOES])
+
+
+@dataclass(frozen=True)
+class Toes:
+    """Colours of the left and the right toe, whose point is the mean of big and small toe."""
+
+    limbs: tuple[Colour, Colour]
+    joints: tuple[Colour, Colour]
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Pixels of the canvas: half width of limbs and radius of joints; thickness of fingers; radius of their points."""
+
+    stick: int = 4
+    hand_line: int = 2
+    hand_point: int = 4
+
+
+def usual_widths(_short_side: int) -> Widths:
+    return Widths()
+
+
+def as_asked(width: int, height: int) -> tuple[int, int]:
+    return width, height
+
+
+def short_side(pixels: int, multiple: int = 1) -> Callable[[int, int], tuple[int, int]]:
+    """The canvas of this short side in the aspect asked for, both sides rounded to a multiple."""
+
+    def canvas(width: int, height: int) -> tuple[int, int]:
+        scale = pixels / min(width, height)
+        return round(width * scale / multiple) * multiple, round(height * scale / multiple) * multiple
+
+    return canvas
+
+
+@dataclass(frozen=True)
+class Style:
+    """What one model expects of its skeleton pictures.
+
+    canvas         width and height that are drawn, from those asked for; the drawing is then resized
+    widths         from the length of the canvas's short side
+    by_length      limbs and fingers are the wider the longer they are, as `width_by_length` says, instead
+    toes           None: no toes are drawn
+    layered        everybody's limbs, then everybody's joints, hands, faces (DWPose); else person by person (OpenPose)
+    one_person     only the nearest person is drawn
+    swapped        red and blue are exchanged, as the model's own preprocessing does
+    interpolation  how the canvas is resized, as a flag of cv2
+    """
+
+    canvas: Callable[[int, int], tuple[int, int]] = as_asked
+    widths: Callable[[int], Widths] = usual_widths
+    by_length: bool = False
+    hands: bool = True
+    face: bool = True
+    toes: Toes | None = None
+    layered: bool = True
+    one_person: bool = False
+    swapped: bool = False
+    interpolation: int = cv2.INTER_LINEAR
+    # Derived, so that no colour is computed while drawing.
+    limbs: tuple[tuple[int, int, Colour], ...] = field(init=False, repr=False)
+    joints: tuple[Colour, ...] = field(init=False, repr=False)
+    fingers: tuple[tuple[int, int, Colour], ...] = field(init=False, repr=False)
+    finger_point: Colour = field(init=False, repr=False)
+
+    def __post_init__(self):
+        def seen(colour: Colour) -> Colour:
+            return colour[::-1] if self.swapped else colour
+
+        limbs = list(zip(BODY_LIMBS, BODY_COLOURS, strict=False))
+        joints = list(BODY_COLOURS)
+        if self.toes:
+            ankles = [ankle for ankle, *_rest in TOES]
+            limbs += zip(zip(ankles, _TOE_JOINTS, strict=True), self.toes.limbs, strict=True)
+            joints += self.toes.joints
+        derived = {
+            "limbs": tuple((*limb, tuple(int(c * LIMB_BRIGHTNESS) for c in seen(colour))) for limb, colour in limbs),
+            "joints": tuple(map(seen, joints)),
+            "fingers": tuple((*edge, seen(colour)) for edge, colour in zip(HAND_EDGES, HAND_COLOURS, strict=True)),
+            "finger_point": seen(HAND_JOINT_COLOUR),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+
+def width_by_length(length: float) -> int:
+    """MusePose's width of a line of `length` pixels: 1 below 5, one more with every doubling, at most 8."""
+    return next((width for width, below in enumerate((5, 10, 20, 40, 80, 160, 320), 1) if length < below), 8)
+
+
+def wan_widths(short_side: int) -> Widths:
+    stick = max(short_side // 200 - 1, 1)
+    return Widths(stick, hand_line=max(stick // 2, 1), hand_point=max(stick // 2, 1))
+
+
+WAN_TOES = Toes(limbs=tuple(toe[3] for toe in TOES), joints=tuple(toe[4] for toe in TOES))
+UNIANIMATE_TOES = Toes(limbs=((255, 0, 85), (170, 255, 255)), joints=((170, 255, 255), (255, 255, 0)))
+
+STYLES: dict[str, Style] = {
+    # controlnet_aux's OpenPose detector, which Moore-AnimateAnyone copies.
+    "openpose": Style(canvas=short_side(512, 64), layered=False),
+    "dwpose": Style(canvas=short_side(512, 64)),
+    "wan-animate": Style(widths=wan_widths, face=False, toes=WAN_TOES, layered=False),
+    "musepose": Style(
+        canvas=short_side(1024, 64),
+        widths=lambda _short_side: Widths(hand_point=3),
+        by_length=True,
+        face=False,
+        one_person=True,
+        swapped=True,
+    ),
+    "unianimate": Style(canvas=short_side(512), face=False, toes=UNIANIMATE_TOES, swapped=True),
+    # Its colours are multiplied by the detector's confidence, which is 1 for a rig.
+    "mimicmotion": Style(canvas=short_side(2160), swapped=True),
+    "vace": Style(canvas=short_side(1024, 64), hands=False, swapped=True, interpolation=cv2.INTER_AREA),
+}
 
 
 def draw_openpose(
@@ -30,80 +160,99 @@ def draw_openpose(
     drawable: np.ndarray,
     width: int,
     height: int,
-    *,
-    stick: int = 4,
-    hands: bool = True,
-    face: bool = True,
-    toes: bool = False,
+    style: Style,
+    canvas: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw people's keypoints [P, 134, 2] (or [134, 2]), pixels, where `drawable` [P, 134]; uint8 [height, width, 3].
 
-    `stick` is the limbs' half width and the joints' radius, in pixels. Later people are drawn over earlier ones. A point
-    off the canvas is dropped. The drawing is controlnet_aux's: filled ellipses at 0.6 brightness, then discs.
+    Later people are drawn over earlier ones. A point off the canvas is dropped. The canvas is as large as asked for:
+    `style.canvas` is `draw_clip_frame`'s. A `canvas` of that size that is given is cleared, drawn on and returned: a new one's
+    page faults can cost as much as the drawing.
     """
-    canvas = np.zeros((height, width, 3), np.uint8)
-    points = points.reshape(-1, *points.shape[-2:])
+    if canvas is None:
+        canvas = np.zeros((height, width, 3), np.uint8)
+    else:
+        canvas.fill(0)
+    points = points.reshape(-1, *points.shape[-2:]).astype(float)
     inside = (points >= 0).all(-1) & (points[..., 0] < width) & (points[..., 1] < height)
-    present = drawable.reshape(inside.shape) & inside
-    for person, shown in zip(points.tolist(), present.tolist(), strict=True):
-        _draw_body(canvas, person, shown, stick)
-        if toes:
-            _draw_toes(canvas, person, shown, stick)
-        if hands:
-            _draw_hand(canvas, person[LEFT_HAND], shown[LEFT_HAND])
-            _draw_hand(canvas, person[RIGHT_HAND], shown[RIGHT_HAND])
-        if face:
-            for (x, y), visible in zip(person[FACE], shown[FACE], strict=True):
-                if visible:
-                    cv2.circle(canvas, (int(x), int(y)), 3, (255, 255, 255), thickness=-1)
+    shown = drawable.reshape(inside.shape) & inside
+    people = list(zip(points, shown, strict=True))[-1 if style.one_person else 0 :]
+    if style.layered:
+        order = [(layer, person) for layer in _LAYERS for person in people]
+    else:
+        order = [(layer, person) for person in people for layer in _LAYERS]
+    for layer, person in order:
+        layer(canvas, *person, style)
     return canvas
 
 
-def draw_clip_frame(clip: PoseClip, frame: int, width: int, height: int, **style) -> np.ndarray:
-    """Frame `frame` (an index) of the clip, fitted into `width` x `height`; the farthest person first.
+def draw_clip_frame(clip: PoseClip, frame: int, width: int, height: int, style: Style) -> np.ndarray:
+    """Frame `frame` (an index) of the clip as uint8 [height, width, 3]; the farthest person first.
 
-    `style` goes to `draw_openpose`.
+    Another aspect than the clip's keeps its whole picture.
     """
     one = clip.select([frame])
     order = np.argsort(-one.points_cam[0, :, INDEX["neck"], 2], kind="stable")
-    return draw_openpose(one.pixels(width, height)[0][order], one.drawable()[0][order], width, height, **style)
+    size = style.canvas(width, height)
+    points = one.pixels(width, height)[0][order] * (np.array(size) / (width, height))
+    picture = draw_openpose(points, one.drawable()[0][order], *size, style)
+    return picture if size == (width, height) else cv2.resize(picture, (width, height), interpolation=style.interpolation)
 
 
-def _draw_limb(canvas: np.ndarray, start: list[float], end: list[float], stick: int, colour: tuple) -> None:
-    (x0, y0), (x1, y1) = start, end
-    middle = (int((x0 + x1) / 2), int((y0 + y1) / 2))
-    length = math.hypot(x0 - x1, y0 - y1)
-    angle = math.degrees(math.atan2(y0 - y1, x0 - x1))
-    polygon = cv2.ellipse2Poly(middle, (int(length / 2), stick), int(angle), 0, 360, 1)
-    cv2.fillConvexPoly(canvas, polygon, colour)
+def _body(points: np.ndarray, shown: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
+    """What limbs and joints are drawn of: [18 or 20, 2] and [18 or 20]."""
+    if style.toes is None:
+        return points[BODY], shown[BODY]
+    return np.concatenate([points[BODY], points[_TOE_POINTS].mean(1)]), np.concatenate([shown[BODY], shown[_TOE_POINTS].all(1)])
 
 
-def _draw_body(canvas: np.ndarray, points: list, shown: list, stick: int) -> None:
-    for (start, end), colour in zip(BODY_LIMBS, _LIMB_COLOURS, strict=False):
-        if shown[start] and shown[end]:
-            _draw_limb(canvas, points[start], points[end], stick, colour)
-    for number, colour in enumerate(BODY_COLOURS):
-        if shown[number]:
-            x, y = points[number]
-            cv2.circle(canvas, (int(x), int(y)), stick, colour, thickness=-1)
-
-
-def _draw_toes(canvas: np.ndarray, points: list, shown: list, stick: int) -> None:
-    for ankle, big, small, limb, joint in TOES:
-        if not (shown[big] and shown[small]):
+def _draw_limbs(canvas: np.ndarray, points: np.ndarray, shown: np.ndarray, style: Style) -> None:
+    stick = style.widths(min(canvas.shape[:2])).stick
+    points, shown = (array.tolist() for array in _body(points, shown, style))
+    for start, end, colour in style.limbs:
+        if not (shown[start] and shown[end]):
             continue
-        toe = [(points[big][axis] + points[small][axis]) / 2 for axis in (0, 1)]
-        if shown[ankle]:
-            _draw_limb(canvas, points[ankle], toe, stick, tuple(int(c * LIMB_BRIGHTNESS) for c in limb))
-        cv2.circle(canvas, (int(toe[0]), int(toe[1])), stick, joint, thickness=-1)
+        (x0, y0), (x1, y1) = points[start], points[end]
+        length = math.sqrt((y0 - y1) ** 2 + (x0 - x1) ** 2)
+        axes = (int(length / 2), width_by_length(length) if style.by_length else stick)
+        angle = int(math.degrees(math.atan2(y0 - y1, x0 - x1)))
+        polygon = cv2.ellipse2Poly((int((x0 + x1) / 2), int((y0 + y1) / 2)), axes, angle, 0, 360, 1)
+        cv2.fillConvexPoly(canvas, polygon, colour)
 
 
-def _draw_hand(canvas: np.ndarray, points: list, shown: list) -> None:
-    shown = [visible and int(x) > 0 and int(y) > 0 for visible, (x, y) in zip(shown, points, strict=True)]
-    for (start, end), colour in zip(HAND_EDGES, HAND_COLOURS, strict=True):
-        if shown[start] and shown[end]:
-            (x0, y0), (x1, y1) = points[start], points[end]
-            cv2.line(canvas, (int(x0), int(y0)), (int(x1), int(y1)), colour, thickness=2)
-    for (x, y), visible in zip(points, shown, strict=True):
+def _draw_joints(canvas: np.ndarray, points: np.ndarray, shown: np.ndarray, style: Style) -> None:
+    radius = style.widths(min(canvas.shape[:2])).stick
+    points, shown = _body(points, shown, style)
+    for point, visible, colour in zip(points.astype(int).tolist(), shown.tolist(), style.joints, strict=False):
         if visible:
-            cv2.circle(canvas, (int(x), int(y)), 4, HAND_JOINT_COLOUR, thickness=-1)
+            cv2.circle(canvas, point, radius, colour, -1)
+
+
+def _draw_hands(canvas: np.ndarray, points: np.ndarray, shown: np.ndarray, style: Style) -> None:
+    if not style.hands:
+        return
+    widths = style.widths(min(canvas.shape[:2]))
+    pixels = points.astype(int)
+    shown = shown & (pixels > 0).all(-1)
+    for hand in (LEFT_HAND, RIGHT_HAND):
+        spots, seen = pixels[hand].tolist(), shown[hand].tolist()
+        for start, end, colour in style.fingers:
+            if seen[start] and seen[end]:
+                width = width_by_length(math.dist(spots[start], spots[end])) if style.by_length else widths.hand_line
+                cv2.line(canvas, spots[start], spots[end], colour, width)
+        _draw_dots(canvas, pixels[hand][shown[hand]], widths.hand_point, style.finger_point)
+
+
+def _draw_face(canvas: np.ndarray, points: np.ndarray, shown: np.ndarray, style: Style) -> None:
+    if style.face:
+        pixels = points[FACE].astype(int)
+        _draw_dots(canvas, pixels[shown[FACE] & (pixels > 0).all(-1)], FACE_RADIUS, FACE_POINT)
+
+
+def _draw_dots(canvas: np.ndarray, centres: np.ndarray, radius: int, colour: Colour) -> None:
+    """Discs of one colour around pixels int [n, 2]."""
+    for centre in centres.tolist():
+        cv2.circle(canvas, centre, radius, colour, -1)
+
+
+_LAYERS = (_draw_limbs, _draw_joints, _draw_hands, _draw_face)
