@@ -47,7 +47,7 @@ ONLY_UNDER = {
     "starlette": ("server",),
     "uvicorn": ("server",),
 }
-WITHOUT_TORCH = ("core.engines", "core.engines.catalog", "core.engines.interface")
+WITHOUT_TORCH = ("core.engines", "core.engines.catalog", "core.engines.interface", "core.engines.layout")
 STANDARD_LIBRARY_ONLY = ("core.errors", "core.files", "core.version", "core.protocol")
 
 
