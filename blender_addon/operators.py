@@ -15,7 +15,8 @@ from .environment_control import environment
 from .preferences import ROOT, preferences
 from .record import TakeRecord
 from .reference import render_reference
-from .sampling import find_bones, sample
+from .rigs import find_bones
+from .sampling import sample
 from .server_control import ServerState, server
 from .server_process import LOG_NAME
 from .session import Phase, session

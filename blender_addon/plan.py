@@ -11,7 +11,7 @@ from ..core.protocol import MAX_FRAMES, JobRequest
 from .generation import GenerationPlan
 from .preferences import preferences
 from .properties import UnderstudyPerson, find_engine
-from .sampling import Person, SampleOptions, View
+from .sample_options import Person, SampleOptions, View
 from .session import TakePlan
 
 

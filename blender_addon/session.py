@@ -30,7 +30,8 @@ from .messages import (
     Submitting,
 )
 from .record import TakeRecord
-from .sampling import SampleOptions, Sampling
+from .sample_options import SampleOptions
+from .sampling import Sampling
 from .server_control import server
 from .server_process import Server
 

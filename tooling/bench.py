@@ -14,7 +14,8 @@ from collections.abc import Callable
 import bpy
 import numpy as np
 from understudy.blender_addon import demo
-from understudy.blender_addon.sampling import Person, SampleOptions, sample
+from understudy.blender_addon.sample_options import Person, SampleOptions
+from understudy.blender_addon.sampling import sample
 from understudy.core.control.guide import draw_guide
 from understudy.core.engines import catalog
 from understudy.core.engines.interface import FrameReady, Progress

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Matrix, Vector
-from understudy.blender_addon.sampling import Person, SampleOptions, Sampling, View, find_bones, sample, validate
+from understudy.blender_addon.rigs import find_bones
+from understudy.blender_addon.sample_options import Person, SampleOptions, View
+from understudy.blender_addon.sampling import Sampling, sample, validate
 from understudy.core.errors import EmptyRange, InvalidClip, NoArmature, NoCamera, NotHumanoid, PoseError
 from understudy.core.pose.skeleton import INDEX
 

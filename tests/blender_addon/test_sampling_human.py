@@ -7,7 +7,8 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from understudy.blender_addon.sampling import Person, SampleOptions, sample
+from understudy.blender_addon.sample_options import Person, SampleOptions
+from understudy.blender_addon.sampling import sample
 from understudy.core.pose.clip import PoseClip
 from understudy.core.pose.skeleton import KEYPOINT_NAMES
 

@@ -12,7 +12,8 @@ import json, math, os, sys
 import bpy
 import addon_utils  # comes with bpy
 from mathutils import Euler
-from understudy.blender_addon.sampling import Person, SampleOptions, sample, validate
+from understudy.blender_addon.sample_options import Person, SampleOptions
+from understudy.blender_addon.sampling import sample, validate
 
 try:
     bpy.ops.wm.read_factory_settings(use_empty=True)
@@ -32,7 +33,7 @@ try:
 
     clip, rest = joints(1)
     out = {"source": clip.source, "rest": rest, "visible": clip.visible[0, 0].tolist()}
-    out["metarig"] = validate(scene, SampleOptions((Person("Meta", metarig),), (1,), 192, 256))[0].family
+    out["metarig"] = validate(scene, SampleOptions((Person("Meta", metarig),), (1,), 192, 256))[0].bones.family
     hidden = sample(scene, SampleOptions((Person("Meta", metarig),), (1,), 192, 256))
     out["metarig_points"] = hidden.points_cam[0, 0].tolist()
 

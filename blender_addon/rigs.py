@@ -1,0 +1,152 @@
+"""One armature as it is sampled: which bones play a role, and their matrices frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+
+import bpy
+import numpy as np
+
+from ..core.errors import PoseError
+from ..core.pose.bones.roles import Role
+from ..core.pose.detect import Detection, detect, from_mapping
+from ..core.pose.rig import Posed
+from ..core.pose.structure import Bones
+from .aliases import find_aliases
+from .instances import space_of
+from .sample_options import Person
+from .samples import RigSamples
+
+# The vertices that say where the crown is: moved by the head bone, no further from it than the hips are (which takes in hats,
+# to be told by their size), and no more than are needed to find the extremes.
+_HEAD_WEIGHT, _HEAD_REACH, _HEAD_VERTICES, _FEW_VERTICES = 0.5, 1.0, 20_000, 8
+_VERTICES_AT_ONCE, _WEIGHTS_AT_ONCE = 50_000, 1_000  # about a millisecond's worth
+
+
+def find_bones(armature: bpy.types.Object, mapping: Mapping[str, str] | None = None) -> Detection:
+    """Which bone plays which role: as `mapping` says, or detected. Tens of ms where no name helps: not for a panel's draw().
+
+    The geometry is that of the rest pose, or of the pose the armature is in where the former makes no sense.
+
+    Raises `NotHumanoid`.
+    """
+    parents = {bone.name: bone.parent.name if bone.parent else None for bone in armature.data.bones}
+    if mapping is None:
+        return detect(parents, repr(armature.name), poses=_poses(armature), aliases=find_aliases(armature))
+    return from_mapping(mapping, parents, repr(armature.name))
+
+
+def _poses(armature: bpy.types.Object) -> Iterator[Bones]:
+    """The armature's rest pose, then the one it is in."""
+    bones = armature.data.bones
+    row = {bone.name: number for number, bone in enumerate(bones)}
+    parents = np.array([row[bone.parent.name] if bone.parent else -1 for bone in bones], int)
+    deform = np.empty(len(row), bool)
+    bones.foreach_get("use_deform", deform)
+    for owners, head, tail in ((bones, "head_local", "tail_local"), (armature.pose.bones, "head", "tail")):
+        ends = np.empty((2, len(row) * 3), np.float32)
+        owners.foreach_get(head, ends[0])
+        owners.foreach_get(tail, ends[1])
+        yield Bones(tuple(row), parents, *ends.reshape(2, -1, 3).astype(float), deform)
+
+
+class Rig:
+    """One person's armature: its bones that play a role, and their matrices so far."""
+
+    def __init__(self, person: Person, detection: Detection):
+        self._name, self._armature, _, self._instancers = person
+        self._detection, armature = detection, person.armature
+        bones = [armature.data.bones[bone] for bone in detection.mapping.values()]
+        lengths = np.array([bone.length for bone in bones])
+        self._rest = Posed(tuple(detection.mapping), np.array([bone.matrix_local for bone in bones], float), lengths)
+        order = {bone.name: number for number, bone in enumerate(armature.pose.bones)}
+        self._rows = [order[bone] for bone in detection.mapping.values()]
+        self._buffer = np.empty(len(order) * 16, np.float32)
+        self._head_vertices: np.ndarray | None = None
+        self._matrices: list[np.ndarray] = []  # [B, 4, 4] bone to armature space, one a frame
+        self._worlds: list[np.ndarray] = []  # armature to world space, one a frame
+
+    def prepare(self, scene: bpy.types.Scene) -> Iterator[None]:
+        """Find the vertices [V, 3] that the head bone moves, armature space, rest pose; of the mesh that follows most bones.
+
+        Hair and hats are often meshes of their own, and follow few. Without such a mesh there are none. In steps of a few
+        milliseconds: characters can have a million vertices.
+        """
+        most = 0
+        for mesh in self._instancers[-1].instance_collection.all_objects if self._instancers else scene.objects:
+            follows = self._count_followed(mesh)
+            if follows <= most:
+                continue
+            moved = yield from self._moved_by_head(mesh)
+            if len(moved) >= _FEW_VERTICES:
+                self._head_vertices, most = moved, follows
+
+    def read(self, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, np.ndarray]:
+        """The pose as `depsgraph` has it: bone to armature space [B, 4, 4], and armature to world space [4, 4].
+
+        Raises `PoseError` where Blender does not evaluate it.
+        """
+        armature = evaluated(self._armature, depsgraph)
+        armature.pose.bones.foreach_get("matrix", self._buffer)
+        columns = self._buffer.reshape(-1, 4, 4)[self._rows]  # Blender hands matrices out column by column
+        world = space_of(self._instancers, depsgraph) @ armature.matrix_world
+        return columns.transpose(0, 2, 1).astype(float), np.array(world)
+
+    def sample(self, depsgraph: bpy.types.Depsgraph) -> None:
+        matrices, world = self.read(depsgraph)
+        self._matrices.append(matrices)
+        self._worlds.append(world)
+
+    def samples(self) -> RigSamples:
+        return RigSamples(
+            self._name, self._armature.name, self._detection, self._rest,
+            self._head_vertices, self._matrices, self._worlds,
+        )  # fmt: skip
+
+    def _count_followed(self, mesh: bpy.types.Object) -> int:
+        """How many of the bones move `mesh`; 0 for what is no mesh of this armature, or follows not the head."""
+        if mesh.type != "MESH" or self._detection.mapping[Role("head")] not in mesh.vertex_groups:
+            return 0
+        if not any(modifier.type == "ARMATURE" and modifier.object == self._armature for modifier in mesh.modifiers):
+            return 0
+        return sum(bone in mesh.vertex_groups for bone in self._detection.mapping.values())
+
+    def _moved_by_head(self, mesh: bpy.types.Object) -> Generator[None, None, np.ndarray]:
+        """The vertices [V, 3], armature space, near the head that its bone moves."""
+        head = self._rest.head("head")
+        reach = _HEAD_REACH * np.linalg.norm(head - self._rest.middle("thigh"))
+        local = np.empty(len(mesh.data.vertices) * 3, np.float32)
+        mesh.data.vertices.foreach_get("co", local)
+        local = local.reshape(-1, 3)
+        to_armature = np.array(self._armature.matrix_world.inverted_safe() @ mesh.matrix_world)
+        yield
+        near = []
+        for start in range(0, len(local), _VERTICES_AT_ONCE):
+            vertices = local[start : start + _VERTICES_AT_ONCE] @ to_armature[:3, :3].T + to_armature[:3, 3]
+            near.append(start + np.flatnonzero(np.linalg.norm(vertices - head, axis=1) < reach))
+            yield
+        candidates = np.concatenate([*near, np.empty(0, int)])
+        candidates = candidates[:: len(candidates) // _HEAD_VERTICES + 1].tolist()
+        group = mesh.vertex_groups[self._detection.mapping[Role("head")]].index
+        moved: list[int] = []
+        for start in range(0, len(candidates), _WEIGHTS_AT_ONCE):
+            some = candidates[start : start + _WEIGHTS_AT_ONCE]
+            moved += [number for number in some if _weight(mesh.data.vertices[number], group) > _HEAD_WEIGHT]
+            yield
+        return local[moved] @ to_armature[:3, :3].T + to_armature[:3, 3]
+
+
+def _weight(vertex: bpy.types.MeshVertex, group: int) -> float:
+    return next((entry.weight for entry in vertex.groups if entry.group == group), 0.0)
+
+
+def evaluated(armature: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bpy.types.Object:
+    """The armature as `depsgraph` has it. Raises `PoseError` where Blender does not evaluate it."""
+    evaluated = armature.evaluated_get(depsgraph)
+    if not evaluated.is_evaluated:
+        # Hidden by the eye in the outliner is fine; disabled or excluded means that Blender skips its animation.
+        raise PoseError(
+            f"{armature.name!r} is disabled in viewports, or in a collection that is, so Blender does not animate it.",
+            "Enable it in the outliner (the monitor icon, or the collection's checkbox) and hide it with the eye instead.",
+        )
+    return evaluated
