@@ -116,7 +116,7 @@ class Rig:
         head = self._rest.head("head")
         reach = _HEAD_REACH * np.linalg.norm(head - self._rest.middle("thigh"))
         local = np.empty(len(mesh.data.vertices) * 3, np.float32)
-        mesh.data.vertices.foreach_get("co", local)
+        mesh.data.attributes["position"].data.foreach_get("vector", local)  # 15 times as fast as `vertices`
         local = local.reshape(-1, 3)
         to_armature = np.array(self._armature.matrix_world.inverted_safe() @ mesh.matrix_world)
         yield
