@@ -12,13 +12,16 @@ from typing import Literal
 
 from ..errors import NotHumanoid
 from .bones import FAMILIES, Family
-from .bones.roles import PARENT, REQUIRED, Role, is_ancestor
+from .bones.family import canonical
+from .bones.roles import PARENT, REQUIRED, SIDES, Role, is_ancestor, sided
 from .structure import Bones, sides_swapped
 
 Parents = Mapping[str, str | None]
 """Bone name -> its parent's name, None for a root."""
 
 USER_MAPPING = "user mapping"
+
+_SHOULDER_GIRDLE = frozenset(sided(side, part) for side in SIDES for part in ("clavicle", "upper_arm"))
 
 # Below this share of the required bones, telling which are missing says nothing about the armature.
 _RESEMBLANCE = 0.4
@@ -70,7 +73,8 @@ def detect(
     candidates: list[Detection] = []
     by_metadata = {bone: (aliases or {}).get(bone, bone) for bone in parents}
     for names in (by_metadata, own_names) if aliases else (own_names,):
-        candidates = [_match(family, parents, names) for family in FAMILIES]
+        by_name = _by_canonical_name(names)
+        candidates = [_match(family, parents, by_name) for family in FAMILIES]
         if complete := [candidate for candidate in candidates if not _lacking(candidate.mapping)]:
             best = max(complete, key=lambda candidate: candidate.confidence)
             return _with_warnings(best, poses)
@@ -113,16 +117,17 @@ def _with_warnings(detection: Detection, poses: Iterable[Bones]) -> Detection:
     return detection
 
 
-def _match(family: Family, parents: Parents, names: Mapping[str, str]) -> Detection:
-    by_name: dict[str, str] = {}
-    for bone in sorted(names, key=lambda bone: names[bone] == bone):  # a bone's alias goes before another's own name
-        by_name.setdefault(family.canonical(names[bone]), bone)
+def _match(family: Family, parents: Parents, by_name: Mapping[str, str]) -> Detection:
+    """`by_name` is canonical name -> bone."""
+    if family.prefix:
+        by_name = {family.without_prefix(name): bone for name, bone in by_name.items()}
     named = {
         role: next(by_name[name] for name in names if name in by_name)
         for role, names in family.bones.items()
         if any(name in by_name for name in names)
     }
-    mapping = {role: bone for role, bone in named.items() if _in_place(role, bone, named, parents)}
+    plays = {bone: role for role, bone in named.items()}
+    mapping = {role: bone for role, bone in named.items() if _in_place(role, bone, plays, parents)}
     found = len(mapping) / len(family.bones)
     in_order = len(mapping) / max(len(named), 1)
     fingerprint = len(family.fingerprint_bones & by_name.keys()) / len(family.fingerprint_bones)
@@ -134,13 +139,22 @@ def _match(family: Family, parents: Parents, names: Mapping[str, str]) -> Detect
     )
 
 
-def _in_place(role: Role, bone: str, named: Mapping[Role, str], parents: Parents) -> bool:
+def _by_canonical_name(names: Mapping[str, str]) -> dict[str, str]:
+    """Canonical name -> bone. Of two, that which metadata calls so goes before the one whose own name it is."""
+    by_name: dict[str, str] = {}
+    for bone in sorted(names, key=lambda bone: names[bone] == bone):
+        by_name.setdefault(canonical(names[bone]), bone)
+    return by_name
+
+
+def _in_place(role: Role, bone: str, plays: Mapping[str, Role], parents: Parents) -> bool:
     """Whether the nearest ancestor that plays a role is kin of `role`. A broken chain, as in Rigify, has none: that is fine."""
-    plays = {other: played for played, other in named.items()}
     above = parents[bone]
     while above is not None and above not in plays:
         above = parents[above]
-    return above is None or is_ancestor(plays[above], role)
+    if above is None or is_ancestor(plays[above], role):
+        return True
+    return plays[above] == "neck" and role in _SHOULDER_GIRDLE  # which 3ds Max hangs from the neck
 
 
 def _lacking(mapping: Mapping[Role, str]) -> tuple[Role, ...]:

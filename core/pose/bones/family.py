@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from .roles import SIDED_PARTS, SIDES, Role, sided
+from .roles import FINGERS, SIDED_PARTS, SIDES, Role, sided
 
 Names = str | tuple[str, ...]
 """One name, or several of which the first that exists is meant."""
@@ -47,11 +48,35 @@ class Family:
         return frozenset(map(self.canonical, self.fingerprint))
 
     def canonical(self, bone: str) -> str:
-        """`bone` without namespace and prefix, in lower case, with one separator: exporters disagree on all of these."""
-        bare = re.split(r"[:|]", bone)[-1]
-        bare = re.sub(f"^(?:{self.prefix})", "", bare) if self.prefix else bare
-        return re.sub(r"[\s._-]+", "_", bare).strip("_").lower()
+        return self.without_prefix(canonical(bone))
+
+    def without_prefix(self, canonical_name: str) -> str:
+        return self._prefix.sub("", canonical_name, count=1) if self._prefix else canonical_name
+
+    @cached_property
+    def _prefix(self) -> re.Pattern[str] | None:
+        return re.compile(f"^(?:{self.prefix})_?") if self.prefix else None
 
     def _canonical_names(self, names: Names, side: str = "") -> tuple[str, ...]:
         names = (names,) if isinstance(names, str) else names
         return tuple(self.canonical(name.format(side=side)) for name in names)
+
+
+def canonical(bone: str) -> str:
+    """`bone` without namespace, in lower case, with one separator and plain digits: exporters disagree on all of these."""
+    bare = unicodedata.normalize("NFKC", re.split(r"[:|]", bone)[-1])
+    return re.sub(r"[\s._-]+", "_", bare).strip("_").lower()
+
+
+def fingers(
+    template: str,
+    names: Sequence[str] = ("Thumb", "Index", "Middle", "Ring", "Pinky"),
+    joints: Sequence[str] = ("1", "2", "3"),
+    thumb_joints: Sequence[str] | None = None,
+) -> dict[str, str]:
+    """`sided_names` of a hand's 15 phalanges: `{finger}` and `{joint}` of the template filled in, from the knuckle out."""
+    return {
+        f"{finger}_{number}": template.format(side="{side}", finger=name, joint=joint)
+        for finger, name in zip(FINGERS, names, strict=True)
+        for number, joint in enumerate((thumb_joints or joints) if finger == "thumb" else joints, 1)
+    }

@@ -1,12 +1,12 @@
 """Mixamo, and Ready Player Me, which uses its names without the prefix."""
 
-from .family import Family
+from .family import Family, fingers
 
 MIXAMO = Family(
     name="Mixamo",
     left="Left",
     right="Right",
-    prefix=r"mixamorig\d*_?",
+    prefix=r"mixamorig\d*",
     centre_names={
         "hips": "Hips",
         "spine": "Spine",
@@ -25,22 +25,8 @@ MIXAMO = Family(
         "shin": "{side}Leg",
         "foot": "{side}Foot",
         "toe": "{side}ToeBase",
-        "thumb_1": "{side}HandThumb1",
-        "thumb_2": "{side}HandThumb2",
-        "thumb_3": "{side}HandThumb3",
-        "index_1": "{side}HandIndex1",
-        "index_2": "{side}HandIndex2",
-        "index_3": "{side}HandIndex3",
-        "middle_1": "{side}HandMiddle1",
-        "middle_2": "{side}HandMiddle2",
-        "middle_3": "{side}HandMiddle3",
-        "ring_1": "{side}HandRing1",
-        "ring_2": "{side}HandRing2",
-        "ring_3": "{side}HandRing3",
-        "little_1": "{side}HandPinky1",
-        "little_2": "{side}HandPinky2",
-        "little_3": "{side}HandPinky3",
         "eye": "{side}Eye",
+        **fingers("{side}Hand{finger}{joint}"),
     },
     fingerprint=("Spine2",),
 )

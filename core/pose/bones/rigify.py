@@ -4,7 +4,7 @@ Of a generated rig the deform bones are read, because the ORG bones ignore tweak
 the limb is in FK. Their order is broken: ORG bones stand between them. No deform bone is at an eye or the tip of the nose.
 """
 
-from .family import Family
+from .family import Family, fingers
 
 _CENTRE: dict[str, str | tuple[str, ...]] = {
     "hips": "spine",
@@ -23,21 +23,7 @@ _SIDED: dict[str, str | tuple[str, ...]] = {
     "shin": "shin.{side}",
     "foot": "foot.{side}",
     "toe": "toe.{side}",
-    "thumb_1": "thumb.01.{side}",
-    "thumb_2": "thumb.02.{side}",
-    "thumb_3": "thumb.03.{side}",
-    "index_1": "f_index.01.{side}",
-    "index_2": "f_index.02.{side}",
-    "index_3": "f_index.03.{side}",
-    "middle_1": "f_middle.01.{side}",
-    "middle_2": "f_middle.02.{side}",
-    "middle_3": "f_middle.03.{side}",
-    "ring_1": "f_ring.01.{side}",
-    "ring_2": "f_ring.02.{side}",
-    "ring_3": "f_ring.03.{side}",
-    "little_1": "f_pinky.01.{side}",
-    "little_2": "f_pinky.02.{side}",
-    "little_3": "f_pinky.03.{side}",
+    **fingers("{finger}.{joint}.{side}", ("thumb", "f_index", "f_middle", "f_ring", "f_pinky"), ("01", "02", "03")),
 }
 
 

@@ -1,23 +1,9 @@
 import pytest
-from understudy.core.pose.bones import FAMILIES, Family
+from understudy.core.pose.bones import FAMILIES
 from understudy.core.pose.bones.roles import PARENT, REQUIRED, Role, is_ancestor
 from understudy.core.pose.detect import detect
 
 families = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-
-
-def skeleton(family: Family) -> dict[str, str | None]:
-    """The family's first-choice names, put together by the tree."""
-    names = {role: names[0] for role, names in family.bones.items()}
-    parents: dict[str, str | None] = {}
-    for role, name in names.items():
-        parent = PARENT[role]
-        while parent is not None and parent not in names:
-            parent = PARENT[parent]
-        parents[name] = names[parent] if parent else None
-    for bone in family.fingerprint_bones:
-        parents.setdefault(bone, None)
-    return parents
 
 
 def test_the_tree_holds_every_role_and_leads_to_the_hips():
@@ -42,9 +28,13 @@ def test_no_name_plays_two_roles(family):
     assert len(names) == len(set(names))
 
 
-@families
-def test_a_skeleton_built_from_a_family_and_the_tree_is_detected_as_it(family):
-    detection = detect(skeleton(family))
-    assert detection.family == family.name
-    assert detection.confidence == 1
-    assert detection.mapping == {role: names[0] for role, names in family.bones.items()}
+def test_every_family_has_a_published_skeleton_to_be_held_to(all_rigs):
+    assert {rig.family for rig in all_rigs} == {family.name for family in FAMILIES}
+
+
+def test_a_published_skeleton_is_found_as_its_family_bone_by_bone(rig):
+    detection = detect(rig.parents)
+    assert detection.family == rig.family
+    assert detection.confidence >= 0.8
+    assert {role: detection.mapping.get(role) for role in rig.expected} == rig.expected
+    assert not detection.guessed

@@ -1,0 +1,45 @@
+"""Reallusion's Character Creator and iClone: fingers by name since version 3, by number before."""
+
+from .family import Family
+
+CHARACTER_CREATOR = Family(
+    name="Character Creator",
+    left="L",
+    right="R",
+    prefix=r"cc_base",
+    centre_names={
+        "hips": "Hip",
+        "spine": "Waist",
+        "chest": "Spine01",
+        "upper_chest": "Spine02",
+        "neck": "NeckTwist01",
+        "head": "Head",
+    },
+    sided_names={
+        "clavicle": "{side}_Clavicle",
+        "upper_arm": "{side}_Upperarm",
+        "forearm": "{side}_Forearm",
+        "hand": "{side}_Hand",
+        "thigh": "{side}_Thigh",
+        "shin": "{side}_Calf",
+        "foot": "{side}_Foot",
+        "toe": "{side}_ToeBase",
+        "eye": "{side}_Eye",
+        "thumb_1": ("{side}_Thumb1", "{side}_Finger00"),
+        "thumb_2": ("{side}_Thumb2", "{side}_Finger01"),
+        "thumb_3": ("{side}_Thumb3", "{side}_Finger02"),
+        "index_1": ("{side}_Index1", "{side}_Finger10"),
+        "index_2": ("{side}_Index2", "{side}_Finger11"),
+        "index_3": ("{side}_Index3", "{side}_Finger12"),
+        "middle_1": ("{side}_Mid1", "{side}_Finger20"),
+        "middle_2": ("{side}_Mid2", "{side}_Finger21"),
+        "middle_3": ("{side}_Mid3", "{side}_Finger22"),
+        "ring_1": ("{side}_Ring1", "{side}_Finger30"),
+        "ring_2": ("{side}_Ring2", "{side}_Finger31"),
+        "ring_3": ("{side}_Ring3", "{side}_Finger32"),
+        "little_1": ("{side}_Pinky1", "{side}_Finger40"),
+        "little_2": ("{side}_Pinky2", "{side}_Finger41"),
+        "little_3": ("{side}_Pinky3", "{side}_Finger42"),
+    },
+    fingerprint=("CC_Base_Hip", "CC_Base_Waist", "CC_Base_NeckTwist01"),
+)
