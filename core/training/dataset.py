@@ -14,10 +14,9 @@ from torch import Tensor
 from ..control.guide import draw_guide
 from ..diffusion.autoencoder import Autoencoder
 from ..pose.skeleton import KEYPOINT_COUNT
-from .characters import CONES
 from .parallel import autocast, device, each
-from .renderer import CELL, NO_CONE
-from .shots import CLIP_FRAMES, FRAMES, REFERENCES, Shot, shoot
+from .renderer import CELL
+from .shots import CLIP_FRAMES, CONES, FRAMES, NO_CONE, REFERENCES, Shot, shoot
 
 KEYPOINTS = 24  # body and feet: what the bundled model's skeleton shows
 TOKEN = 16  # pixels a reference token stands for, at the finer of the encoder's token grids

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from ..diffusion.autoencoder import Autoencoder
 from ..diffusion.unet import Denoiser
 from ..engines.understudy import WEIGHTS, UnderstudyEngine
-from .sheets import HELD_OUT, Trial, generate
-from .shots import REFERENCES, Shot, shoot
+from .sheets import Trial, generate
+from .shots import HELD_OUT, REFERENCES, Shot, shoot
 from .stages import HEIGHT, WIDTH
 
 VARIANTS = {

@@ -15,9 +15,7 @@ from ..diffusion.sampler import FlowPath, denoise, initial_noise
 from ..diffusion.unet import Denoiser
 from .dataset import pictures_to_tensor
 from .renderer import CELL
-from .shots import REFERENCES, Shot, shoot
-
-HELD_OUT = 1_000_000  # seeds from here on are never trained on
+from .shots import HELD_OUT, REFERENCES, Shot, shoot
 
 
 @dataclass(frozen=True)

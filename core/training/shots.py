@@ -1,119 +1,163 @@
-"""Shots: a random person in random motion under a random camera and light, as pictures with their keypoints."""
+"""Shots: a random person in random motion under a random camera and light, as pictures with everything known about them."""
 
 from __future__ import annotations
 
-from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import characters, motions
-from .renderer import Cones, Lights, render
+from ..pose.camera import project
+from . import motions, scenes
+from .characters import PATCHES, SECTORS, Character, character, keypoints, visible
+from .motions import BONES, Body
+from .painting import REGION_OF, paint
+from .renderer import CELL, Lights, rasterise, resolve, shade
 
-REFERENCES, CLIPS, CLIP_FRAMES = 4, 1, 12
-FRAMES = REFERENCES + CLIPS * CLIP_FRAMES  # pictures a character
+REFERENCES, CLIP_FRAMES = 4, 12
+FRAMES = REFERENCES + CLIP_FRAMES  # pictures a character
+WIDTH, HEIGHT = 256, 320
+NO_CONE = 255
+CONES = PATCHES
+HELD_OUT = 1_000_000  # seeds from here on are for evaluation: training draws below
+_SUPERSAMPLE = 2
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One character: `REFERENCES` single pictures, then `CLIPS` clips of `CLIP_FRAMES` frames.
+    """One character: `REFERENCES` single pictures from around the front, then a clip. F = REFERENCES + the clip's frames.
 
-    pictures uint8 [FRAMES, 3, H, W] RGB; mattes uint8 [FRAMES, 1, H, W];
-    points f32 [FRAMES, 134, 2] pixels; drawable bool [FRAMES, 134]
-    cone uint8, along f32 [FRAMES, H/8, W/8]: the surface that is seen, see `renderer.Render`
-    axes f32 [FRAMES, cones, 2, 2]: both ends of every cone, pixels
+    pictures    uint8 [F, 3, H, W] RGB: background, shadow, everything
+    figures     uint8 [F, 3, H, W]: the person alone over black, that is multiplied by the matte
+    mattes      uint8 [F, 1, H, W]: the person's coverage, antialiased
+    regions     uint8 [F, H, W]: `painting.Region` (0 background, 1 skin, 2 hair, 3 top, 4 bottom, 5 shoes, 6 accessories)
+    points_cam  f32 [F, 134, 3]: keypoints in camera space, metres, x right, y down, z forward; 0 where there is none
+    intrinsics  f32 [F, 3, 3]: pixels
+    visible     bool [F, 134]: as `PoseClip.visible`
+    cone        uint8 [F, H/8, W/8]: the patch of the surface (one of `SECTORS` around a bone) seen at the middle of each cell,
+                `NO_CONE` for the background
+    along       f32 [F, H/8, W/8]: how far along that bone, 0..1
+    axes        f32 [F, CONES, 2, 2]: pixels of both ends of every patch's middle line
+    yaw         f32 [F]: how far the person is turned away from the camera, radians, 0 facing it
     """
 
     pictures: Tensor
+    figures: Tensor
     mattes: Tensor
-    points: np.ndarray
-    drawable: np.ndarray
+    regions: Tensor
+    points_cam: np.ndarray
+    intrinsics: np.ndarray
+    visible: np.ndarray
     cone: Tensor
     along: Tensor
     axes: Tensor
+    yaw: np.ndarray
+
+    @property
+    def points(self) -> np.ndarray:
+        """Keypoints in pixels, f32 [F, 134, 2]."""
+        return project(self.points_cam[:, None], self.intrinsics, np.zeros(len(self.points_cam), bool))[:, 0]
+
+    @property
+    def drawable(self) -> np.ndarray:
+        """Which keypoints can be drawn, bool [F, 134]."""
+        return self.visible & (self.points_cam[..., 2] > 1e-4)
 
 
-def shoot(seed: int, width: int, height: int, chunk: int = 4) -> Shot:
-    """Render the character of this seed, `chunk` frames at a time."""
-    rng = np.random.default_rng([20261120, seed])
-    who = characters.character(rng)
-    usual = rng.uniform(0.68, 0.97)
-    scenes = [_Scene(rng, who, usual, 1, width, height, reference=True) for _ in range(REFERENCES)]
-    scenes += [_Scene(rng, who, usual, CLIP_FRAMES, width, height, reference=False) for _ in range(CLIPS)]
-
-    light = rng.normal(size=3) * [1, 0.6, 0.4] + [0, -0.9, 1.1]
-    light /= np.linalg.norm(light)
-    ground = _background(rng, width, height)
-    cones = Cones(*(torch.from_numpy(np.concatenate(parts)) for parts in zip(*(scene.cones for scene in scenes), strict=True)))
-    ambient, shine = rng.uniform(0.3, 0.75), rng.uniform(0, 0.25) if rng.random() < 0.3 else 0.0
-    renders = []
-    for start in range(0, FRAMES, chunk):
-        part = Cones(*(getattr(cones, name)[start : start + chunk] for name in ("ends", "radii", "colours", "cut", "stripes")))
-        n = len(part.ends)
-        lights = Lights(
-            torch.tensor(light, dtype=torch.float32).expand(n, 3), torch.full((n,), ambient), torch.full((n,), shine)
-        )
-        renders.append(render(part, lights, ground.expand(n, 3, height, width)))
+def shoot(seed: int, width: int = WIDTH, height: int = HEIGHT, clip_frames: int = CLIP_FRAMES) -> Shot:
+    """The shot of this seed, always the same; width and height are multiples of 8."""
+    rng = np.random.default_rng([20261121, seed])
+    who = character(rng)
+    stature = rng.uniform(1.0, 2.0)  # metres
+    same_place = rng.random() < 0.5
+    place = scenes.background(rng, width, height)
+    lit = scenes.lights(rng)
+    strength = rng.uniform(0.2, 0.6) if rng.random() < 0.6 else 0.0
+    frames = []
+    for scene in range(REFERENCES + 1):
+        is_clip = scene == REFERENCES
+        if is_clip and not same_place:
+            place, lit = scenes.background(rng, width, height), (scenes.lights(rng) if rng.random() < 0.3 else lit)
+        kind = rng.choice(motions.KINDS) if is_clip else rng.choice(["idle", "walk", "wave", "act"], p=[0.7, 0.1, 0.12, 0.08])
+        angles = motions.motion(rng, kind, clip_frames if is_clip else 1, fps=float(rng.choice([24, 24, 12])))
+        body = motions.pose(angles, who.shape.size)
+        posed = _Posed(who, body, stature)
+        seen_by = scenes.camera(rng, posed.vertices.reshape(-1, 3)[::7], width, height, easy=not is_clip)
+        for frame in range(len(body.start)):
+            frames.append(_Frame(posed, frame, seen_by, lit, place, strength, width, height))
     return Shot(
-        pictures=torch.cat([(part.pictures * 255).round().byte() for part in renders]),
-        mattes=torch.cat([(part.mattes * 255).round().byte() for part in renders]),
-        points=np.concatenate([scene.points for scene in scenes]),
-        drawable=np.concatenate([scene.drawable for scene in scenes]),
-        cone=torch.cat([part.cone for part in renders]),
-        along=torch.cat([part.along for part in renders]),
-        axes=cones.ends[..., :2],
+        **{
+            name: torch.stack([getattr(f, name) for f in frames])
+            for name in ("pictures", "figures", "mattes", "regions", "cone", "along", "axes")
+        },
+        **{name: np.stack([getattr(f, name) for f in frames]) for name in ("points_cam", "intrinsics", "visible", "yaw")},
     )
 
 
-class _Scene:
-    """One motion seen by one camera, the figure about `usual` of the height tall: cones and keypoints in screen space."""
+class _Posed:
+    """The mesh moved by the bones, body space in metres: vertices, normals f64 [T, V, 3]."""
 
-    def __init__(self, rng, who, usual: float, frames: int, width: int, height: int, reference: bool):
-        kind = rng.choice(motions.KINDS, p=[0.6, 0.1, 0, 0.3, 0, 0, 0, 0, 0] if reference else None)
-        angles = motions.motion(rng, kind, frames)
-        facing = rng.normal(0, 0.5) if reference or rng.random() < 0.3 else rng.uniform(-np.pi, np.pi)
-        angles.yaw = angles.yaw + facing
-        body = motions.pose(angles, who.size)
-        pitch = rng.normal(0, 0.1)  # the camera looks down by this
-        c, s = np.cos(pitch), np.sin(pitch)
-        to_screen = np.array([[1, 0, 0], [0, -c, s], [0, s, c]])  # body x, y, z to right, down, towards the viewer
-        fields = characters.cones(who, body)
-        points = characters.keypoints(who, body) @ to_screen.T
-        shown = characters.visible(body, np.broadcast_to(to_screen[2], body.pelvis.shape))
-
-        ends = fields["ends"] @ to_screen.T.astype(np.float32)
-        close_up = rng.random() < 0.08
-        scale = height * (rng.uniform(1.1, 1.7) if close_up else usual * rng.uniform(0.85, 1.1))
-        drawn = fields["radii"].max(-1)[..., None] > 0
-        low = np.where(drawn, ends.min(2)[..., :2] - fields["radii"].max(-1)[..., None], np.inf).min((0, 1))
-        high = np.where(drawn, ends.max(2)[..., :2] + fields["radii"].max(-1)[..., None], -np.inf).max((0, 1))
-        span = (high - low) * scale
-        if not close_up:
-            scale *= min(1.0, *(np.array([width, height]) * 0.98 / span))
-        margin = np.maximum(np.array([width, height]) - (high - low) * scale, 0)
-        middle = np.array([width / 2, height / 2]) + margin * rng.uniform(-0.42, 0.42, 2) * [0.6, 0.8]
-        centre = (low + high) / 2
-        if close_up:
-            centre[1] = low[1] + rng.uniform(0.25, 0.4) * (high - low)[1]
-        shift = np.append(middle - centre * scale, 0)
-        self.cones = (
-            (ends * scale + shift).astype(np.float32), (fields["radii"] * scale).astype(np.float32),
-            fields["colours"], fields["cut"], fields["stripes"],
-        )  # fmt: skip
-        self.points = np.nan_to_num(points * scale + shift).astype(np.float32)[..., :2]
-        self.drawable = shown
+    def __init__(self, who: Character, body: Body, stature: float):
+        self.who, self.body, self.stature = who, body, stature
+        mesh, rest = who.mesh, who.rest
+        turn = (body.frames @ np.swapaxes(rest.frames, -1, -2)).astype(np.float32)  # [T, B, 3, 3]
+        shift = (body.start - np.einsum("tbij,bj->tbi", turn, rest.start[0])).astype(np.float32)
+        matrices = np.concatenate([turn, shift[..., None]], -1).reshape(len(turn), len(BONES), 12)
+        moved = (mesh.weights @ matrices).reshape(len(turn), -1, 3, 4)  # [T, V, 3, 4]
+        self.vertices = stature * (np.einsum("tvij,vj->tvi", moved[..., :3], mesh.vertices) + moved[..., 3])
+        self.normals = np.einsum("tvij,vj->tvi", moved[..., :3], mesh.normals)
+        self.faces = torch.from_numpy(mesh.faces)
+        patch, along = who.patches
+        self.attributes = torch.from_numpy(np.concatenate([mesh.vertices, who.limb[:, None], along[:, None]], 1))
+        self.parts, self.patch = torch.from_numpy(mesh.parts), torch.from_numpy(patch)
 
 
-def _background(rng: np.random.Generator, width: int, height: int) -> Tensor:
-    """A plain colour or a soft vertical gradient, f32 [1, 3, H, W]."""
+class _Frame:
+    """One picture and what is known about it: the fields of `Shot`, without F."""
 
-    def colour():
-        return np.array(hsv_to_rgb(rng.random(), rng.uniform(0, 0.35) * (rng.random() < 0.6), rng.uniform(0.15, 1)))
+    def __init__(
+        self, posed: _Posed, t: int, camera: scenes.Camera, lit: Lights, place: Tensor, strength: float, width: int, height: int
+    ):
+        who, body, stature = posed.who, posed.body, posed.stature
+        vertices = torch.tensor(camera.view(posed.vertices[t]), dtype=torch.float32)
+        normals = torch.tensor(posed.normals[t] @ camera.rotation.T, dtype=torch.float32)
+        finer = torch.tensor(np.diag([_SUPERSAMPLE, _SUPERSAMPLE, 1.0]) @ camera.intrinsics, dtype=torch.float32)
+        fragments = rasterise(vertices, posed.faces, finer, width * _SUPERSAMPLE, height * _SUPERSAMPLE)
+        values = fragments.interpolate(posed.faces, torch.cat([posed.attributes, normals, vertices], 1))
+        rest, limb, along, normal, position = values.split([3, 1, 1, 3, 3], 1)
+        first = posed.faces[fragments.face, 0]
+        slot = paint(who.paint, who.landmarks, rest, limb[:, 0], posed.parts[first])
+        colour = shade(who.paint.palette[slot], normal, position, who.paint.gloss[slot], scenes.in_camera(lit, camera.rotation))
+        figure = resolve(fragments.sample, colour, width, height, _SUPERSAMPLE)
+        shade_below = scenes.shadow(posed.vertices[t], camera, lit.key.numpy(), width, height, strength) if strength else 1.0
+        picture = figure[:3] + (1 - figure[3:]) * place * shade_below
+        self.pictures, self.figures, self.mattes = ((value * 255).round().byte() for value in (picture, figure[:3], figure[3:]))
 
-    top = colour()
-    bottom = top * rng.uniform(0.75, 1.1) if rng.random() < 0.5 else top
-    ramp = np.linspace(0, 1, height)[:, None] ** rng.uniform(0.7, 3)
-    columns = np.clip(top + (bottom - top) * ramp, 0, 1)  # [H, 3]
-    return torch.from_numpy(columns.T[None, :, :, None].astype(np.float32)).expand(1, 3, height, width)
+        tall, wide = height * _SUPERSAMPLE, width * _SUPERSAMPLE
+
+        def sampled(values: Tensor, empty: float, step: int) -> Tensor:
+            dense = torch.full((tall * wide,), empty, dtype=values.dtype)
+            dense[fragments.sample] = values
+            return dense.view(tall, wide)[step // 2 :: step, step // 2 :: step].contiguous()
+
+        self.regions = sampled(REGION_OF[slot], 0, _SUPERSAMPLE)
+        self.cone = sampled(posed.patch[first], NO_CONE, CELL * _SUPERSAMPLE)
+        self.along = sampled(along[:, 0], 0.0, CELL * _SUPERSAMPLE)
+
+        points = keypoints(who, body)[t] * stature
+        self.points_cam = np.nan_to_num(camera.view(points)).astype(np.float32)
+        self.intrinsics = camera.intrinsics.astype(np.float32)
+        towards = -self.points_cam[0] / np.linalg.norm(self.points_cam[0]) @ camera.rotation  # from the head, in body space
+        self.visible = visible(body, np.broadcast_to(towards, (len(body.start), 3)))[t]
+        ahead = body.frame("pelvis")[t, :, 2]
+        seen = camera.rotation @ ahead
+        self.yaw = np.float32(np.arctan2(seen[0], -seen[2]))
+        self.axes = torch.tensor(camera.pixels(stature * _patch_lines(who, body, t)), dtype=torch.float32).reshape(CONES, 2, 2)
+
+
+def _patch_lines(who: Character, body: Body, t: int) -> np.ndarray:
+    """Both ends of every patch's middle line on the skin, body space in statures, [CONES, 2, 3]."""
+    turned = np.einsum("bij,bsj->bsi", body.frames[t], who.patch_offsets)  # [B, S, 3]
+    ends = np.stack([body.start[t], body.end[t]], 1)  # [B, 2, 3]
+    return (ends[:, None] + turned[:, :, None]).reshape(len(BONES) * SECTORS, 2, 3)
