@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class EngineSpec:
     """One engine's needs and limits.
 
-    `module` (below `core.engines`) defines `create() -> Engine`. Sizes are pixels; frames must be a multiple of
-    `size_multiple` on both sides. `defaults` are the published settings.
+    `module` (below `core.engines`) defines `create() -> Engine`. Sizes are pixels; frames are drawn in
+    the next multiple of `size_multiple` on both sides, and cropped. `defaults` are the published settings.
     """
 
     name: str
@@ -36,12 +36,6 @@ class EngineSpec:
 
     def check(self, settings: GenerationSettings, people: int) -> None:
         """Raise `InvalidRequest` where this engine cannot do what is asked."""
-        for side, size in (("width", settings.width), ("height", settings.height)):
-            if size % self.size_multiple:
-                nearest = max(self.size_multiple, round(size / self.size_multiple) * self.size_multiple)
-                raise InvalidRequest(
-                    f"The {side} {size} is not a multiple of {self.size_multiple}.", f"Set it to {nearest}."
-                )
         if settings.width * settings.height > self.max_pixels:
             raise InvalidRequest(
                 f"{settings.width} x {settings.height} is more than engine {self.name} can draw.",

@@ -91,6 +91,8 @@ def examine(path: Path) -> None:
                 _examine_safetensors(path, stream, head)
             elif path.suffix in PICKLES and head.startswith(b"PK") and not zipfile.is_zipfile(stream):
                 raise InvalidWeights(f"{path} is truncated: the end of the archive is not there.")
+    except FileNotFoundError as error:
+        raise InvalidWeights(f"{path} is missing.", "Put the published file there.") from error
     except OSError as error:
         raise InvalidWeights(f"{path} cannot be read: {error.strerror}.", "Put the published file there.") from error
 

@@ -1,0 +1,17 @@
+import pytest
+import torch
+from understudy.core.engines.memory import shortage_named
+from understudy.core.errors import OutOfMemory
+
+
+def test_running_out_of_memory_is_named_however_it_shows():
+    with pytest.raises(OutOfMemory, match="The window does not fit in memory"), shortage_named("The window"):
+        torch.empty(2**55)  # what the allocator for CPUs raises is a mere RuntimeError
+    for error in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory")):
+        with pytest.raises(OutOfMemory, match="The window"), shortage_named("The window"):
+            raise error
+
+
+def test_other_errors_are_left_as_they_are():
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), shortage_named("The window"):
+        torch.ones(2, 3) @ torch.ones(2, 3)
