@@ -99,14 +99,12 @@ class Character:
     @cached_property
     def landmarks(self) -> Landmarks:
         who, body = self.shape, self.rest
-        skirt = self.mesh.vertices[self.mesh.parts == Part.SKIRT]
         return Landmarks(
             neck=body.at("neck")[0, 1],
             chest=body.at("chest")[0, 1],
             hips=body.at("pelvis")[0, 1],
             crown=tuple(body.tip("head")[0]),
             head_scale=who.size.head / 0.121,
-            hem=float(skirt[:, 1].min()) + 0.006 if len(skirt) else 0.0,
             sleeve=who.sleeve,
             leg=0.1 if who.skirt and not who.coat else who.leg,
             boots=who.boots,
@@ -183,15 +181,15 @@ def _mesh(who: Shape, body: Body) -> Mesh:
         arms += _arm(who, body, side)
         legs += _leg(who, body, side)
         feet += _foot(who, body, side)
-        hands.append(_surface(_hand(who, body, side), 0.0055, 0.0025, Part.HAND))
-    trunk = _surface(torso + arms + legs, 0.0125, 0.009, Part.TORSO)
+        hands.append(_surface(_hand(who, body, side), 0.007, 0.003, Part.HAND))
+    trunk = _surface(torso + arms + legs, 0.0145, 0.009, Part.TORSO)
     bone = trunk.weights.argmax(1)
     trunk.parts[
         (bone >= BONE["left_upper_arm"])
         & np.isin(bone, [BONE[f"{s}_{p}"] for s in ("left", "right") for p in ("upper_arm", "forearm", "hand")])
     ] = Part.ARM
     trunk.parts[np.isin(bone, [BONE[f"{s}_{p}"] for s in ("left", "right") for p in ("thigh", "shin", "foot")])] = Part.LEG
-    meshes = [trunk, *hands, _surface(feet, 0.009, 0.004, Part.FOOT), *_head(who, body)]
+    meshes = [trunk, *hands, _surface(feet, 0.0105, 0.004, Part.FOOT), *_head(who, body)]
     if who.skirt:
         meshes.append(_skirt(who, body))
     if who.bag:
@@ -394,10 +392,10 @@ def _head(who: Shape, body: Body) -> list[Mesh]:
     face.append(
         Cone(neck, stem + np.array([0, -0.01, -0.008]), jaw, 0.034 * who.bulk**0.4, 0.03 * min(s, 1.25) * who.bulk**0.3)
     )
-    meshes = [_surface(face, 0.0075 * min(s, 1.4), 0.005, Part.HEAD)]
+    meshes = [_surface(face, 0.0088 * min(s, 1.5), 0.005, Part.HEAD)]
     hair = [] if who.hood else _hair(who, cone, who.hat != "")
     if hair:
-        mesh = _surface(hair, 0.009 * min(s, 1.5), 0.005, Part.HAIR)
+        mesh = _surface(hair, 0.0105 * min(s, 1.5), 0.005, Part.HAIR)
         below = np.clip((at(0, -0.12, 0)[1] - mesh.vertices[:, 1]) / 0.12, 0, 0.75).astype(np.float32)
         mesh.weights[:] = 0
         mesh.weights[:, head], mesh.weights[:, BONE["chest"]] = 1 - below, below
@@ -490,21 +488,15 @@ def _skirt(who: Shape, body: Body) -> Mesh:
     hem[0] = 0
     low = waist[1] - hem[1]
     radius = (who.size.hips / 2 + 0.034) * b + who.loose
-    wide = radius + low * (0.12 + 0.4 * who.flare) + 0.012
-    cones = [
-        Cone(BONE["pelvis"], waist, hip + np.array([0, 0.0, -0.003]), radius * 0.92, radius * 1.12, (1, 1, 0.8)),
-        Cone(
-            BONE["pelvis"],
-            hip + np.array([0, 0.0, -0.003]),
-            hem + np.array([0, wide * 0.3, 0]),
-            radius * 1.12,
-            wide,
-            (1, 1, 0.82),
-        ),
-    ]
-    mesh = _surface(cones, 0.0125, 0.006, Part.SKIRT)
-    keep = mesh.vertices[:, 1] < hem[1]  # the bell's round bottom is flattened to the hem
-    mesh.vertices[keep, 1] = hem[1] + 0.02 * (mesh.vertices[keep, 1] - hem[1])
+    wide = radius + low * (0.1 + 0.32 * who.flare) + 0.012
+    top, floor = hip + np.array([0, 0, -0.003]), hem - np.array([0, wide, 0])
+    below = wide + (wide - radius * 1.12) / max(low, 0.05) * wide  # the cone goes on to where its round end is cut off
+    bell = Cone(BONE["pelvis"], top, floor, radius * 1.12, below, (1, 1, 0.82))
+    cloth = 0.024
+    inside = replace(bell, start=top - np.array([0, cloth, 0]), r0=bell.r0 - cloth, r1=bell.r1 - cloth)
+    ground = Cone(BONE["pelvis"], hem - np.array([0, 5, 0]), hem - np.array([0, 5, 0]), 5.0, 5.0)
+    cones = [Cone(BONE["pelvis"], waist, top, radius * 0.92, radius * 1.12, (1, 1, 0.8)), bell]
+    mesh = skin(cones, len(BONES), 0.0145, 0.006, Part.SKIRT, hollow=[inside, ground])
     x, y = mesh.vertices[:, 0], mesh.vertices[:, 1]
     down = np.clip((hip[1] - y) / 0.12, 0, 1) * 0.85
     left = np.clip(0.5 + x / (2 * radius) * 1.2, 0, 1)

@@ -135,7 +135,6 @@ class Landmarks:
     hips: float
     crown: tuple[float, float, float]
     head_scale: float
-    hem: float
     sleeve: float
     leg: float
     boots: float
@@ -314,7 +313,8 @@ def _trunk(who: Paint, marks: Landmarks, x: Tensor, y: Tensor, z: Tensor, height
     bottom = torch.where((u > who.socks) & (u > marks.leg), int(Slot.SOCKS), bottom)
     if marks.boots < 1.9 and not who.barefoot:
         bottom = torch.where(u > marks.boots, int(Slot.SHOES), bottom)
-    slot = torch.where(y < waist - who.tunic, bottom, slot)
+    hem = marks.hips - 0.09 if marks.coat else waist - who.tunic
+    slot = torch.where(y < hem, bottom, slot)
     if who.belt:
         slot = torch.where((y - waist).abs() < 0.011, int(Slot.BELT), slot)
 
@@ -355,7 +355,7 @@ def _skirt(who: Paint, marks: Landmarks, x: Tensor, y: Tensor, z: Tensor) -> Ten
         slot = _cloth_slot(who.top, Slot.TOP, x, y, z)
         gap = 0.5 * who.open_front + 0.2 * (marks.hips - y).clamp(min=0)
         slot = torch.where((x.abs() < gap) & (z > 0), int(Slot.LINING), slot)
-    return torch.where(y < marks.hem + 0.002, int(Slot.LINING), slot)
+    return slot
 
 
 def _face(who: Paint, marks: Landmarks, x: Tensor, y: Tensor, z: Tensor) -> Tensor:

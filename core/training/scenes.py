@@ -128,9 +128,12 @@ def background(rng: np.random.Generator, width: int, height: int) -> Tensor:
             if rng.random() < 0.3:
                 tint = tint * (0.7 + 0.3 * np.sign(np.sin(np.arange(patch.shape[2]) * rng.uniform(0.1, 0.9))))
             patch += (tint - patch) * rng.uniform(0.5, 1)
-        noise = rng.normal(size=(3, height // 8 + 1, width // 8 + 1)).repeat(8, 1).repeat(8, 2)[:, :height, :width]
-        picture = picture + rng.uniform(0, 0.05) * noise
     result = torch.tensor(np.clip(picture, 0, 1), dtype=torch.float32)
+    if kind in ("room", "clutter") and rng.random() < 0.5:
+        grain = int(rng.choice([2, 4, 8, 16, 32]))
+        noise = torch.from_numpy(rng.normal(size=(1, 3 if rng.random() < 0.3 else 1, height // grain + 1, width // grain + 1)))
+        noise = torch.nn.functional.interpolate(noise.float(), (height, width), mode="bilinear", align_corners=False)[0]
+        result = (result + rng.uniform(0.02, 0.1) * noise).clamp(0, 1)
     if kind in ("room", "clutter") and rng.random() < 0.7:
         size = 2 * int(rng.integers(1, 5)) + 1
         padded = torch.nn.functional.pad(result[None], (size // 2,) * 4, mode="replicate")

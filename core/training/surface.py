@@ -66,20 +66,28 @@ def join(meshes: Sequence[Mesh]) -> Mesh:
     )
 
 
-def skin(cones: Sequence[Cone], bones: int, cell: float, blend: float, part: int) -> Mesh:
-    """The smooth union of `cones`, in cells of `cell`; where cones meet they melt into each other over about `blend`."""
-    margin = 5 * blend + 2 * cell
+def skin(cones: Sequence[Cone], bones: int, cell: float, blend: float, part: int, hollow: Sequence[Cone] = ()) -> Mesh:
+    """The smooth union of `cones`, in cells of `cell`; where cones meet they melt into each other over about `blend`.
+
+    What lies in `hollow` is cut away.
+    """
+    margin = 4 * blend + cell
     boxes = np.array([cone.box(margin) for cone in cones])
     origin = boxes[:, 0].min(0)
     shape = np.ceil((boxes[:, 1].max(0) - origin) / cell).astype(int) + 2
     total = np.zeros(shape, np.float32)  # of exp(-distance / blend)
+
+    def points(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+        grid = np.stack(np.meshgrid(*(np.arange(a, b) for a, b in zip(start, stop, strict=True)), indexing="ij"), -1)
+        return (grid * cell + origin).astype(np.float32)
+
     for cone, (low, high) in zip(cones, boxes, strict=True):
         start, stop = ((low - origin) / cell).astype(int), ((high - origin) / cell).astype(int) + 2
-        grid = np.stack(np.meshgrid(*(np.arange(a, b) for a, b in zip(start, stop, strict=True)), indexing="ij"), -1)
         here = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-        distance = cone.distance((grid * cell + origin).astype(np.float32))
-        total[here] += np.exp(np.clip(distance / -np.float32(blend), -30, 60))
+        total[here] += np.exp(np.clip(cone.distance(points(start, stop)) / -np.float32(blend), -30, 60))
     field = -blend * np.log(np.maximum(total, 1e-13))
+    for cone in hollow:
+        field = np.maximum(field, -cone.distance(points(np.zeros(3, int), shape)))
     vertices, faces = surface_nets(field)
     normals = _normals(vertices, faces)
     vertices = vertices * cell + origin
