@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 
 import bpy
 import numpy as np
@@ -92,10 +92,10 @@ class Rig:
         world = space_of(self._instancers, depsgraph) @ armature.matrix_world
         return columns.transpose(0, 2, 1).astype(float), np.array(world)
 
-    def sample(self, depsgraph: bpy.types.Depsgraph) -> None:
-        matrices, world = self.read(depsgraph)
-        self._matrices.append(matrices)
-        self._worlds.append(world)
+    def keep(self, matrices: Iterable[np.ndarray], worlds: Iterable[np.ndarray]) -> None:
+        """Take the next frames' poses, T of what `read` gives, for `samples`."""
+        self._matrices.extend(matrices)
+        self._worlds.extend(worlds)
 
     def samples(self) -> RigSamples:
         return RigSamples(

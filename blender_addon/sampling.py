@@ -11,18 +11,23 @@ A long range is sampled in slices, so that the window lives on:
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import bpy
+import numpy as np
 
 from ..core.errors import EmptyRange, NoArmature, NoCamera, PoseError
 from ..core.pose.clip import PoseClip
 from ..core.pose.detect import Detection
 from .instances import find_person
+from .keyed_motion import KeyedMotion, find_obstacle
 from .rigs import Rig, evaluated, find_bones
 from .sample_options import Person, SampleOptions
 from .samples import Samples
-from .viewpoint import Eye, check_camera, look
+from .viewpoint import Eye, camera_at, check_camera, look
+
+_TOLERANCE, _PRECISION = 1e-5, 2e-6  # metres, and the share of a coordinate that single precision keeps
 
 
 class Found(NamedTuple):
@@ -53,7 +58,7 @@ def validate(scene: bpy.types.Scene, options: SampleOptions) -> tuple[Found, ...
             evaluated(owner, view_layer.depsgraph)
         found.append(Found(person, find_bones(armature, person.mapping)))
     if options.uses_camera:
-        check_camera(scene)
+        check_camera(scene, camera_at(scene, options.frames[0]))
     elif options.view is None:
         raise NoCamera("There is no 3D viewport to look through.", "Set Source to the scene camera.")
     return tuple(found)
@@ -67,9 +72,15 @@ def sample(scene: bpy.types.Scene, options: SampleOptions) -> PoseClip:
 
 
 class Sampling:
-    """Reads poses and cameras frame by frame; moves the scene's frame while at it, and puts it back in `restore()`.
+    """Reads poses and cameras; moves the scene's frame while at it, and puts it back in `restore()`.
 
-    `evaluation_seconds` is how long Blender itself took to go to the frames, so far. Raises what `validate` raises.
+    Frame by frame, as Blender evaluates them; or, where only keyframes move anything, many frames at a time without going to
+    them. The latter is checked against the former at both ends of the range.
+
+    evaluation_seconds  how long Blender itself took to go to the frames, so far
+    obstacle            why it has to go to every frame, for people; None where keyframes tell all
+
+    Raises what `validate` raises.
     """
 
     def __init__(self, scene: bpy.types.Scene, options: SampleOptions):
@@ -77,9 +88,12 @@ class Sampling:
         self._scene, self._options = scene, options
         self._was = scene.frame_current, scene.frame_subframe, scene.camera
         self._rigs = [Rig(*person) for person in people]
-        self._preparing = [rig.prepare(scene) for rig in self._rigs]
-        self.evaluation_seconds = 0.0
         self._eyes: list[Eye] = []  # one a frame
+        self.evaluation_seconds = 0.0
+        bones = [(person, tuple(detection.mapping.values())) for person, detection in people]
+        self.obstacle = find_obstacle(scene, options, bones) if options.keyframes else "it is asked for"
+        self._motion = None if self.obstacle else KeyedMotion(scene, options, bones)
+        self._preparing = self._prepare()
 
     def __enter__(self) -> Sampling:
         return self
@@ -92,24 +106,21 @@ class Sampling:
         return len(self._eyes) / len(self._options.frames)
 
     def advance(self, seconds: float) -> bool:
-        """Do a step at least, and more until `seconds` have passed; a step is a frame, after those that look at the meshes.
+        """Do a step at least, and more until `seconds` have passed; a step is a frame or a few milliseconds' work.
 
         True when all frames are sampled. Raises `PoseError` when an armature can no longer be read.
         """
         deadline = time.perf_counter() + seconds
-        frames = self._options.frames
         try:
-            while len(self._eyes) < len(frames):
-                if self._preparing:
-                    self._prepare()
-                else:
-                    self._sample(frames[len(self._eyes)])
+            while self.fraction < 1:
+                if next(self._preparing, None) is None:
+                    self._sample()
                 if time.perf_counter() >= deadline:
                     break
         except ReferenceError as error:
             # Between two slices the user can delete the armature, or undo, which replaces every object.
             raise NoArmature("An armature was removed, or an edit undone, while it was sampled.", "Generate again.") from error
-        return len(self._eyes) == len(frames)
+        return self.fraction == 1
 
     def restore(self) -> None:
         """Put the scene back to the frame it was on. Harmless to repeat."""
@@ -135,23 +146,49 @@ class Sampling:
             source={"file": bpy.data.filepath, "view": options.source},
         )
 
-    def _prepare(self) -> None:
-        """One step of what is found out before the first frame."""
-        try:
-            next(self._preparing[0])
-        except StopIteration:
-            del self._preparing[0]
+    def _prepare(self) -> Iterator[str]:
+        """What is found out before the first frame, step by step."""
+        for rig in self._rigs:
+            for _ in rig.prepare(self._scene):
+                yield "meshes"
+        if self._motion:
+            for _ in self._motion.prepare():
+                yield "keyframes"
+            for number in sorted({0, len(self._options.frames) - 1}):
+                if self._motion and not self._agrees(self._motion, number):
+                    self._motion, self.obstacle = None, "something else than keyframes moves the people or the camera"
+                yield "check"
 
-    def _go_to(self, frame: int, subframe: float = 0.0) -> None:
+    def _agrees(self, motion: KeyedMotion, number: int) -> bool:
+        """Whether frame `number` of the range is in Blender what the keyframes tell."""
+        frame = slice(number, number + 1)
+        depsgraph = self._go_to(self._options.frames[number])
+        for rig, (matrices, worlds) in zip(self._rigs, motion.poses(frame), strict=True):
+            bones, world = rig.read(depsgraph)
+            if not np.allclose(world @ bones, worlds @ matrices[0], rtol=_PRECISION, atol=_TOLERANCE):
+                return False
+        (keyed,), eye = motion.eyes(frame), look(self._scene, self._options, depsgraph)
+        return all(np.allclose(*pair, rtol=_PRECISION, atol=_TOLERANCE) for pair in zip(keyed, eye, strict=True))
+
+    def _go_to(self, frame: int, subframe: float = 0.0) -> bpy.types.Depsgraph:
         began = time.perf_counter()
         self._scene.frame_set(frame, subframe=subframe)
         self.evaluation_seconds += time.perf_counter() - began
+        return _view_layer(self._scene).depsgraph
 
-    def _sample(self, frame: int) -> None:
-        self._go_to(frame)
-        depsgraph = _view_layer(self._scene).depsgraph
+    def _sample(self) -> None:
+        """The next frame, or the next few by their keyframes."""
+        done = len(self._eyes)
+        if self._motion:
+            frames = slice(done, done + self._motion.frames_at_once)
+            for rig, (matrices, worlds) in zip(self._rigs, self._motion.poses(frames), strict=True):
+                rig.keep(matrices, worlds)
+            self._eyes += self._motion.eyes(frames)
+            return
+        depsgraph = self._go_to(self._options.frames[done])
         for rig in self._rigs:
-            rig.sample(depsgraph)
+            bones, world = rig.read(depsgraph)
+            rig.keep([bones], [world])
         self._eyes.append(look(self._scene, self._options, depsgraph))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import bpy
@@ -25,12 +26,10 @@ class Eye(NamedTuple):
 def look(scene: bpy.types.Scene, options: SampleOptions, depsgraph: bpy.types.Depsgraph) -> Eye:
     """The camera of the scene as `depsgraph` has it, or the viewport of `options`. Raises `NoCamera` or `PoseError`."""
     if options.uses_camera:
-        camera = check_camera(scene).evaluated_get(depsgraph)
-        view = _world_to_camera(camera, scene.frame_current)
-        lens = _lens(camera.data)  # type: ignore[arg-type]  # a camera object has a camera
-        pixel_aspect = scene.render.pixel_aspect_y / scene.render.pixel_aspect_x
-        intrinsics = camera_intrinsics(lens, options.width, options.height, pixel_aspect)
-        return Eye(_BLENDER_TO_CLIP @ view, intrinsics, lens.orthographic)
+        camera = check_camera(scene, scene.camera).evaluated_get(depsgraph)
+        (view,) = camera_views(np.array(camera.matrix_world)[None], camera.name, [scene.frame_current])
+        lens = lens_of(camera.data)  # type: ignore[arg-type]  # a camera object has a camera
+        return Eye(view, lens_intrinsics(scene, options, lens), lens.orthographic)
     viewport = options.view
     window = np.array(viewport.window_matrix)
     intrinsics = window_intrinsics(
@@ -39,8 +38,19 @@ def look(scene: bpy.types.Scene, options: SampleOptions, depsgraph: bpy.types.De
     return Eye(_BLENDER_TO_CLIP @ np.array(viewport.view_matrix), intrinsics, not viewport.perspective)
 
 
-def check_camera(scene: bpy.types.Scene) -> bpy.types.Object:
-    camera = scene.camera
+def camera_at(scene: bpy.types.Scene, frame: int) -> bpy.types.Object | None:
+    """The camera that the timeline's markers switch to by `frame`, as Blender does on its way there, else the scene's own."""
+    bound = [marker for marker in scene.timeline_markers if marker.camera and not marker.camera.hide_render]
+    if not bound:
+        return scene.camera
+    past = [marker for marker in bound if marker.frame <= frame]
+    if past:
+        return max(past, key=lambda marker: marker.frame).camera
+    return min(bound, key=lambda marker: marker.frame).camera
+
+
+def check_camera(scene: bpy.types.Scene, camera: bpy.types.Object | None) -> bpy.types.Object:
+    """`camera` if it makes flat pictures. Raises `NoCamera`."""
     if camera is None:
         raise NoCamera(f"The scene {scene.name!r} has no camera.")
     if camera.type != "CAMERA":
@@ -53,17 +63,28 @@ def check_camera(scene: bpy.types.Scene) -> bpy.types.Object:
     return camera
 
 
-def _world_to_camera(camera: bpy.types.Object, frame: int) -> np.ndarray:
-    """[4, 4]; Blender ignores the scale of a camera. Raises `PoseError` for a camera that looks nowhere."""
-    try:
-        return np.array(camera.matrix_world.normalized().inverted())
-    except ValueError as error:
-        raise PoseError(
-            f"The camera {camera.name!r} has no size or direction at scene frame {frame}.", "Mend its transform there."
-        ) from error
+def camera_views(worlds: np.ndarray, name: str, frames: Sequence[int]) -> np.ndarray:
+    """World matrices of the camera `name` [T, 4, 4] to world-to-camera matrices [T, 4, 4]; its scale is ignored, as by Blender.
+
+    Raises `PoseError` for a camera that looks nowhere.
+    """
+    views = worlds.astype(float)
+    views[:, :3, :3] /= np.maximum(np.linalg.norm(views[:, :3, :3], axis=1, keepdims=True), 1e-12)
+    with np.errstate(invalid="ignore"):  # NaN is refused later, with its frame
+        flat = np.abs(np.linalg.det(views)) < 1e-6
+    if flat.any():
+        frame = frames[int(np.argmax(flat))]
+        raise PoseError(f"The camera {name!r} has no size or direction at scene frame {frame}.", "Mend its transform there.")
+    return _BLENDER_TO_CLIP @ np.linalg.inv(views)
 
 
-def _lens(camera: bpy.types.Camera) -> Lens:
+def lens_intrinsics(scene: bpy.types.Scene, options: SampleOptions, lens: Lens) -> np.ndarray:
+    """[3, 3] of a camera of the scene, for a picture of the options' size."""
+    pixel_aspect = scene.render.pixel_aspect_y / scene.render.pixel_aspect_x
+    return camera_intrinsics(lens, options.width, options.height, pixel_aspect)
+
+
+def lens_of(camera: bpy.types.Camera) -> Lens:
     return Lens(
         orthographic=camera.type == "ORTHO",
         lens=camera.lens,

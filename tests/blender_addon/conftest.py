@@ -10,10 +10,34 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from mathutils import Vector
 from understudy.blender_addon import demo, server_process
 from understudy.blender_addon.client import Client
 from understudy.blender_addon.server_process import LocalServer
 from understudy.core.pose.clip import PoseClip
+
+# A person of 1.7 m who faces -y, with Unreal's names: bone -> (parent, head, tail) of the left half and the middle.
+MIDDLE = {
+    "pelvis": (None, (0, 0, 0.93), (0, 0, 1.02)),
+    "spine_01": ("pelvis", (0, 0, 1.02), (0, 0, 1.14)),
+    "spine_02": ("spine_01", (0, 0, 1.14), (0, 0, 1.26)),
+    "spine_03": ("spine_02", (0, 0, 1.26), (0, 0, 1.42)),
+    "neck_01": ("spine_03", (0, 0, 1.42), (0, 0, 1.53)),
+    "head": ("neck_01", (0, 0, 1.53), (0, 0, 1.7)),
+}
+LEFT = {
+    "clavicle": ("spine_03", (0.03, 0, 1.4), (0.17, 0, 1.4)),
+    "upperarm": ("clavicle", (0.17, 0, 1.4), (0.45, 0, 1.4)),
+    "lowerarm": ("upperarm", (0.45, 0, 1.4), (0.7, 0, 1.4)),
+    "hand": ("lowerarm", (0.7, 0, 1.4), (0.78, 0, 1.4)),
+    "index_01": ("hand", (0.79, 0, 1.4), (0.83, 0, 1.4)),
+    "index_02": ("index_01", (0.83, 0, 1.4), (0.855, 0, 1.4)),
+    "index_03": ("index_02", (0.855, 0, 1.4), (0.875, 0, 1.4)),
+    "thigh": ("pelvis", (0.1, 0, 0.9), (0.1, -0.01, 0.48)),
+    "calf": ("thigh", (0.1, -0.01, 0.48), (0.1, 0.02, 0.07)),
+    "foot": ("calf", (0.1, 0.02, 0.07), (0.1, -0.12, 0.02)),
+    "ball": ("foot", (0.1, -0.12, 0.02), (0.1, -0.18, 0.02)),
+}
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +97,39 @@ def character(scene, tmp_path) -> bpy.types.Object:
     picture = bpy.data.images.new("reference", 64, 64)
     picture.save(filepath=person.reference)
     return armature
+
+
+def _bones_of_a_person() -> dict[str, tuple]:
+    bones = dict(MIDDLE)
+    for suffix, sign in (("_l", 1), ("_r", -1)):
+        for name, (parent, head, tail) in LEFT.items():
+            parent = parent if parent in MIDDLE else parent + suffix
+            bones[name + suffix] = (parent, (sign * head[0], *head[1:]), (sign * tail[0], *tail[1:]))
+    return bones
+
+
+def _make_armature(scene, bones=None, name="Ann", size=1.0) -> bpy.types.Object:
+    """An armature object with these bones, its data `size` times as large."""
+    armature = bpy.data.objects.new(name, bpy.data.armatures.new(name))
+    scene.collection.objects.link(armature)
+    bpy.context.view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    for bone, (parent, head, tail) in (_bones_of_a_person() if bones is None else bones).items():
+        edit_bone = armature.data.edit_bones.new(bone)
+        edit_bone.head, edit_bone.tail = Vector(head) * size, Vector(tail) * size
+        if parent:
+            edit_bone.parent = armature.data.edit_bones[parent]
+    bpy.ops.object.mode_set(mode="OBJECT")
+    return armature
+
+
+@pytest.fixture
+def bones_of_a_person() -> Callable[[], dict[str, tuple]]:
+    """Gives a person's bones: name -> (parent, head, tail)."""
+    return _bones_of_a_person
+
+
+@pytest.fixture
+def make_armature() -> Callable[..., bpy.types.Object]:
+    """Makes an armature of `scene`, `bones` (a person's by default), `name` and `size`."""
+    return _make_armature

@@ -1,0 +1,138 @@
+"""People and cameras that keyframes alone move, at many frames at once, without going to any."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import bpy
+import numpy as np
+
+from . import keyframes
+from .keyframes import Evaluator
+from .kinematics import ObjectMotion, PoseMotion, find_object_obstacle, find_pose_obstacle
+from .sample_options import Person, SampleOptions
+from .viewpoint import Eye, camera_at, camera_views, check_camera, lens_intrinsics, lens_of, look
+
+_MATRICES_AT_ONCE = 8_000  # two or three milliseconds' worth
+_LENS = ("lens", "ortho_scale", "sensor_width", "sensor_height", "shift_x", "shift_y")
+_PICTURELESS = ("dof.", "passepartout_alpha", "show_", "clip_start", "clip_end", "display_size", '["')
+
+
+def find_obstacle(scene: bpy.types.Scene, options: SampleOptions, people: Sequence[tuple[Person, Sequence[str]]]) -> str | None:
+    """What keeps the people's bones and the camera from being known by keyframes alone, for people; None where nothing does.
+
+    Whatever is not known to be harmless is an obstacle.
+    """
+    obstacles = (
+        *(find_object_obstacle(owner) for person, _ in people for owner in (*person.instancers, person.armature)),
+        *(find_pose_obstacle(person.armature, bones) for person, bones in people),
+        *(_find_camera_obstacle(camera) for camera in dict.fromkeys(_cameras(scene, options))),
+        _find_scene_obstacle(scene),
+    )
+    return next((obstacle for obstacle in obstacles if obstacle), None)
+
+
+class KeyedMotion:
+    """The bones of `people` and the cameras, where `find_obstacle` finds none. Raises `NoCamera`."""
+
+    def __init__(self, scene: bpy.types.Scene, options: SampleOptions, people: Sequence[tuple[Person, Sequence[str]]]):
+        self._options = options
+        evaluate = Evaluator(options.frames)
+        self._people = [_PersonMotion(person, bones, evaluate) for person, bones in people]
+        self._cameras = _cameras(scene, options)
+        self._seen = {
+            camera: _CameraMotion(scene, options, check_camera(scene, camera), evaluate)
+            for camera in dict.fromkeys(self._cameras)
+        }
+        self._viewport = None if self._cameras else look(scene, options, None)
+        matrices = sum(person.size for person in self._people) + len(self._seen)
+        self.frames_at_once = max(1, _MATRICES_AT_ONCE // matrices)
+
+    def prepare(self) -> Iterator[None]:
+        """Evaluate the keyframes, in steps of about a millisecond."""
+        for motion in (*self._people, *self._seen.values()):
+            yield from motion.prepare()
+
+    def poses(self, frames: slice) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each person, bone to armature space [T, B, 4, 4] and armature to world space [T, 4, 4]."""
+        return [person.poses(frames) for person in self._people]
+
+    def eyes(self, frames: slice) -> list[Eye]:
+        """Of each frame. Raises `PoseError` for a camera that looks nowhere."""
+        if self._viewport:
+            return [self._viewport] * len(range(len(self._options.frames))[frames])
+        seen = {camera: self._seen[camera].eyes(frames) for camera in set(self._cameras[frames])}
+        return [seen[camera][number] for number, camera in enumerate(self._cameras[frames])]
+
+
+class _PersonMotion:
+    def __init__(self, person: Person, bones: Sequence[str], evaluate: Evaluator):
+        self._pose = PoseMotion(person.armature, bones, evaluate)
+        self._objects = [ObjectMotion(owner, evaluate) for owner in (*person.instancers, person.armature)]
+        self._offsets = [np.array(instancer.instance_collection.instance_offset) for instancer in person.instancers]
+        self.size = len(self._pose) + len(self._objects)
+
+    def prepare(self) -> Iterator[None]:
+        for motion in (self._pose, *self._objects):
+            yield from motion.prepare()
+
+    def poses(self, frames: slice) -> tuple[np.ndarray, np.ndarray]:
+        *spaces, world = (motion.worlds(frames).transpose(2, 0, 1) for motion in self._objects)
+        for space, offset in zip(reversed(spaces), reversed(self._offsets), strict=True):
+            moved = world.copy()
+            moved[:, :3, 3] -= offset
+            world = space @ moved
+        return self._pose.matrices(frames), world
+
+
+class _CameraMotion:
+    def __init__(self, scene: bpy.types.Scene, options: SampleOptions, camera: bpy.types.Object, evaluate: Evaluator):
+        self._scene, self._options, self._name = scene, options, camera.name
+        self._motion = ObjectMotion(camera, evaluate)
+        self._lens = lens_of(camera.data)  # type: ignore[arg-type]  # a camera object has a camera
+        curves = keyframes.curves_of(camera.data)
+        self._keyed = {name: evaluate(curves[name, 0]) for name in _LENS if (name, 0) in curves}
+
+    def prepare(self) -> Iterator[None]:
+        return self._motion.prepare()
+
+    def eyes(self, frames: slice) -> list[Eye]:
+        worlds = self._motion.worlds(frames).transpose(2, 0, 1)
+        views = camera_views(worlds, self._name, self._options.frames[frames])
+        if self._keyed:
+            settings = zip(*(values[frames] for values in self._keyed.values()), strict=True)
+            lenses = (dataclasses.replace(self._lens, **dict(zip(self._keyed, row, strict=True))) for row in settings)
+            intrinsics = [lens_intrinsics(self._scene, self._options, lens) for lens in lenses]
+        else:
+            intrinsics = [lens_intrinsics(self._scene, self._options, self._lens)] * len(views)
+        return [Eye(view, matrix, self._lens.orthographic) for view, matrix in zip(views, intrinsics, strict=True)]
+
+
+def _cameras(scene: bpy.types.Scene, options: SampleOptions) -> list[bpy.types.Object]:
+    """The camera of each frame; none for a viewport."""
+    return [camera_at(scene, frame) for frame in options.frames] if options.uses_camera else []
+
+
+def _find_camera_obstacle(camera: bpy.types.Object | None) -> str | None:
+    if camera is None or camera.type != "CAMERA":
+        return None  # an error, which making the motion raises
+    if obstacle := find_object_obstacle(camera) or keyframes.find_obstacle(camera.data):
+        return obstacle
+    for path, _ in keyframes.curves_of(camera.data):
+        if path not in _LENS and not path.startswith(_PICTURELESS):
+            return f"{camera.name!r} has keyframes of {path}"
+    return None
+
+
+def _find_scene_obstacle(scene: bpy.types.Scene) -> str | None:
+    if keyframes.is_animated(scene):
+        return f"the scene {scene.name!r} is animated"
+    if scene.render.frame_map_old != scene.render.frame_map_new:
+        return f"the scene {scene.name!r} stretches time"
+    ours = __package__.removesuffix("blender_addon")
+    for handler in (*bpy.app.handlers.frame_change_pre, *bpy.app.handlers.frame_change_post):
+        module = getattr(handler, "__module__", "a script")
+        if not module.startswith(ours):
+            return f"{module} acts on every frame"
+    return None
