@@ -11,6 +11,7 @@ from torch import Tensor
 from ..pose.camera import project
 from . import motions, scenes
 from .characters import PATCHES, SECTORS, Character, character, keypoints, visible
+from .human import Human
 from .motions import BONES, Body
 from .painting import REGION_OF, paint
 from .renderer import CELL, Lights, rasterise, resolve, shade
@@ -65,10 +66,12 @@ class Shot:
         return self.visible & (self.points_cam[..., 2] > 1e-4)
 
 
-def shoot(seed: int, width: int = WIDTH, height: int = HEIGHT, clip_frames: int = CLIP_FRAMES) -> Shot:
-    """The shot of this seed, always the same; width and height are multiples of 8."""
+def shoot(
+    seed: int, width: int = WIDTH, height: int = HEIGHT, clip_frames: int = CLIP_FRAMES, human: Human | None = None
+) -> Shot:
+    """The shot of this seed, always the same; width and height are multiples of 8. Of the `human` if given, else procedural."""
     rng = np.random.default_rng([20261121, seed])
-    who = character(rng)
+    who = human.dressed(rng) if human else character(rng)
     stature = rng.uniform(1.0, 2.0)  # metres
     same_place = rng.random() < 0.5
     place = scenes.background(rng, width, height)

@@ -89,7 +89,7 @@ def skin(cones: Sequence[Cone], bones: int, cell: float, blend: float, part: int
     for cone in hollow:
         field = np.maximum(field, -cone.distance(points(np.zeros(3, int), shape)))
     vertices, faces = surface_nets(field)
-    normals = _normals(vertices, faces)
+    normals = vertex_normals(vertices, faces)
     vertices = vertices * cell + origin
     weights = _weights(cones, vertices.astype(np.float32), bones, 1.2 * blend)
     return Mesh(vertices.astype(np.float32), normals, faces, weights, np.full(len(vertices), part, np.uint8))
@@ -135,7 +135,7 @@ def surface_nets(field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return vertices.astype(np.float32), np.concatenate([quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]])
 
 
-def _normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Area-weighted vertex normals, f32 [V, 3]."""
     a, b, c = np.moveaxis(vertices[faces], 1, 0)
     across = np.cross(b - a, c - a)
