@@ -33,7 +33,7 @@ Colour = tuple[int, int, int]
 
 FACE_POINT: Colour = (255, 255, 255)
 FACE_RADIUS = 3
-_TOE_JOINTS = (18, 19)  # the toes' numbers in a body that has them, left and right
+_TOE_JOINTS = (18, 19)  # left and right, of a body that has them
 _TOE_POINTS = np.array([(big, small) for _ankle, big, small, _limb, _joint in TOES])
 
 
@@ -54,8 +54,11 @@ class Widths:
     hand_point: int = 4
 
 
+_USUAL_WIDTHS = Widths()
+
+
 def usual_widths(_short_side: int) -> Widths:
-    return Widths()
+    return _USUAL_WIDTHS
 
 
 def as_asked(width: int, height: int) -> tuple[int, int]:
@@ -96,7 +99,7 @@ class Style:
     one_person: bool = False
     swapped: bool = False
     interpolation: int = cv2.INTER_LINEAR
-    # Derived, so that no colour is computed while drawing.
+    # Derived, so that nothing is looked up or computed while drawing: joints that are joined, and colours.
     limbs: tuple[tuple[int, int, Colour], ...] = field(init=False, repr=False)
     joints: tuple[Colour, ...] = field(init=False, repr=False)
     fingers: tuple[tuple[int, int, Colour], ...] = field(init=False, repr=False)
@@ -107,7 +110,7 @@ class Style:
             return colour[::-1] if self.swapped else colour
 
         limbs = list(zip(BODY_LIMBS, BODY_COLOURS, strict=False))
-        joints = list(BODY_COLOURS)
+        joints = BODY_COLOURS
         if self.toes:
             ankles = [ankle for ankle, *_rest in TOES]
             limbs += zip(zip(ankles, _TOE_JOINTS, strict=True), self.toes.limbs, strict=True)
@@ -174,15 +177,12 @@ def draw_openpose(
     else:
         canvas.fill(0)
     points = points.reshape(-1, *points.shape[-2:]).astype(float)
-    inside = (points >= 0).all(-1) & (points[..., 0] < width) & (points[..., 1] < height)
-    shown = drawable.reshape(inside.shape) & inside
-    people = list(zip(points, shown, strict=True))[-1 if style.one_person else 0 :]
-    if style.layered:
-        order = [(layer, person) for layer in _LAYERS for person in people]
-    else:
-        order = [(layer, person) for person in people for layer in _LAYERS]
-    for layer, person in order:
-        layer(canvas, *person, style)
+    people = [_Person(*one, style, canvas.shape) for one in zip(points, drawable.reshape(points.shape[:-1]), strict=True)]
+    if style.one_person:
+        people = people[-1:]
+    for layer in _LAYERS if style.layered else (_draw_person,):
+        for person in people:
+            layer(canvas, person, style)
     return canvas
 
 
@@ -199,60 +199,75 @@ def draw_clip_frame(clip: PoseClip, frame: int, width: int, height: int, style: 
     return picture if size == (width, height) else cv2.resize(picture, (width, height), interpolation=style.interpolation)
 
 
-def _body(points: np.ndarray, shown: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
-    """What limbs and joints are drawn of: [18 or 20, 2] and [18 or 20]."""
-    if style.toes is None:
-        return points[BODY], shown[BODY]
-    return np.concatenate([points[BODY], points[_TOE_POINTS].mean(1)]), np.concatenate([shown[BODY], shown[_TOE_POINTS].all(1)])
+class _Person:
+    """What is drawn of one person."""
+
+    def __init__(self, points: np.ndarray, drawable: np.ndarray, style: Style, canvas_shape: tuple[int, ...]):
+        height, width, _channels = canvas_shape
+        x, y = points.T.copy()  # contiguous, which makes the comparisons fast
+        shown = drawable & (x >= 0) & (y >= 0) & (x < width) & (y < height)
+        self.body, self.body_shown = points[BODY].tolist(), shown[BODY].tolist()
+        if style.toes:
+            self.body += points[_TOE_POINTS].mean(1).tolist()
+            self.body_shown += shown[_TOE_POINTS].all(1).tolist()
+        self.pixels = points.astype(np.int32)  # [134, 2], truncated
+        # Hands and faces lose the points of the first row and column, bodies do not.
+        self.shown = shown & (x >= 1) & (y >= 1)
 
 
-def _draw_limbs(canvas: np.ndarray, points: np.ndarray, shown: np.ndarray, style: Style) -> None:
+def _draw_person(canvas: np.ndarray, person: _Person, style: Style) -> None:
+    for layer in _LAYERS:
+        layer(canvas, person, style)
+
+
+def _draw_limbs(canvas: np.ndarray, person: _Person, style: Style) -> None:
     stick = style.widths(min(canvas.shape[:2])).stick
-    points, shown = (array.tolist() for array in _body(points, shown, style))
+    points, shown = person.body, person.body_shown
     for start, end, colour in style.limbs:
-        if not (shown[start] and shown[end]):
-            continue
-        (x0, y0), (x1, y1) = points[start], points[end]
-        length = math.sqrt((y0 - y1) ** 2 + (x0 - x1) ** 2)
-        axes = (int(length / 2), width_by_length(length) if style.by_length else stick)
-        angle = int(math.degrees(math.atan2(y0 - y1, x0 - x1)))
-        polygon = cv2.ellipse2Poly((int((x0 + x1) / 2), int((y0 + y1) / 2)), axes, angle, 0, 360, 1)
-        cv2.fillConvexPoly(canvas, polygon, colour)
+        if shown[start] and shown[end]:
+            (x0, y0), (x1, y1) = points[start], points[end]
+            x, y = x0 - x1, y0 - y1
+            length = math.sqrt(x * x + y * y)
+            axes = (int(length / 2), width_by_length(length) if style.by_length else stick)
+            middle = (int((x0 + x1) / 2), int((y0 + y1) / 2))
+            polygon = cv2.ellipse2Poly(middle, axes, int(math.degrees(math.atan2(y, x))), 0, 360, 1)
+            cv2.fillConvexPoly(canvas, polygon, colour)
 
 
-def _draw_joints(canvas: np.ndarray, points: np.ndarray, shown: np.ndarray, style: Style) -> None:
+def _draw_joints(canvas: np.ndarray, person: _Person, style: Style) -> None:
     radius = style.widths(min(canvas.shape[:2])).stick
-    points, shown = _body(points, shown, style)
-    for point, visible, colour in zip(points.astype(int).tolist(), shown.tolist(), style.joints, strict=False):
+    for (x, y), visible, colour in zip(person.body, person.body_shown, style.joints, strict=True):
         if visible:
-            cv2.circle(canvas, point, radius, colour, -1)
+            cv2.circle(canvas, (int(x), int(y)), radius, colour, -1)
 
 
-def _draw_hands(canvas: np.ndarray, points: np.ndarray, shown: np.ndarray, style: Style) -> None:
+def _draw_hands(canvas: np.ndarray, person: _Person, style: Style) -> None:
     if not style.hands:
         return
     widths = style.widths(min(canvas.shape[:2]))
-    pixels = points.astype(int)
-    shown = shown & (pixels > 0).all(-1)
     for hand in (LEFT_HAND, RIGHT_HAND):
-        spots, seen = pixels[hand].tolist(), shown[hand].tolist()
+        pixels, shown = person.pixels[hand], person.shown[hand]
+        spots, seen = pixels.tolist(), shown.tolist()
         for start, end, colour in style.fingers:
             if seen[start] and seen[end]:
-                width = width_by_length(math.dist(spots[start], spots[end])) if style.by_length else widths.hand_line
-                cv2.line(canvas, spots[start], spots[end], colour, width)
-        _draw_dots(canvas, pixels[hand][shown[hand]], widths.hand_point, style.finger_point)
+                first, second = spots[start], spots[end]
+                width = width_by_length(math.dist(first, second)) if style.by_length else widths.hand_line
+                cv2.line(canvas, first, second, colour, width)
+        _draw_discs(canvas, pixels[shown], widths.hand_point, style.finger_point)
 
 
-def _draw_face(canvas: np.ndarray, points: np.ndarray, shown: np.ndarray, style: Style) -> None:
+def _draw_face(canvas: np.ndarray, person: _Person, style: Style) -> None:
     if style.face:
-        pixels = points[FACE].astype(int)
-        _draw_dots(canvas, pixels[shown[FACE] & (pixels > 0).all(-1)], FACE_RADIUS, FACE_POINT)
+        _draw_discs(canvas, person.pixels[FACE][person.shown[FACE]], FACE_RADIUS, FACE_POINT)
 
 
-def _draw_dots(canvas: np.ndarray, centres: np.ndarray, radius: int, colour: Colour) -> None:
-    """Discs of one colour around pixels int [n, 2]."""
-    for centre in centres.tolist():
-        cv2.circle(canvas, centre, radius, colour, -1)
+def _draw_discs(canvas: np.ndarray, centres: np.ndarray, radius: int, colour: Colour) -> None:
+    """Discs of one colour around pixels int32 [n, 2], as `cv2.circle` fills them, in one call.
+
+    The thick line from a point to itself that cv2 draws is its round cap: that very disc, at half the time.
+    """
+    if len(centres):
+        cv2.polylines(canvas, centres[:, None], True, colour, 2 * radius)
 
 
 _LAYERS = (_draw_limbs, _draw_joints, _draw_hands, _draw_face)
