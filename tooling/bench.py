@@ -17,11 +17,16 @@ from understudy.blender_addon import demo
 from understudy.blender_addon.sample_options import Person, SampleOptions
 from understudy.blender_addon.sampling import sample
 from understudy.core.control.guide import draw_guide
+from understudy.core.control.openpose import STYLES, draw_openpose
 from understudy.core.engines import catalog
 from understudy.core.engines.interface import FrameReady, Progress
 from understudy.core.pose.clip import PoseClip
+from understudy.core.pose.skeleton import KEYPOINT_COUNT
+
+from . import controlnet_aux
 
 ROUNDS = 3  # the best of so many counts: others use the machine too
+SKELETON_ROUNDS = 15  # of milliseconds each
 
 
 def best_seconds(work: Callable[[], object]) -> float:
@@ -41,9 +46,7 @@ def bench_sampling(frames: int) -> PoseClip:
     scene = bpy.context.scene
     armature = demo.make_scene(scene, frames)
     size = catalog.find("understudy").defaults
-    options = SampleOptions(
-        (Person(armature.name, armature),), range(1, frames + 1), size.width, size.height, "CAMERA", None
-    )
+    options = SampleOptions((Person(armature.name, armature),), range(1, frames + 1), size.width, size.height, "CAMERA", None)
 
     def step_through() -> None:
         for frame in options.frames:
@@ -64,6 +67,39 @@ def bench_drawing(clip: PoseClip) -> None:
             draw_guide(points[frame], drawable[frame], size.width, size.height)
 
     print(f"drawing     {len(clip) / best_seconds(draw):8.1f} frames/s at {size.width} x {size.height}")
+
+
+def bench_skeletons(clip: PoseClip) -> None:
+    """Body, hands and face at 512 x 768, against controlnet_aux's own drawing of the same points, all of them shown."""
+    width, height = 512, 768
+    fractions = [person[0] / (clip.width, clip.height) for person in clip.pixels().astype(float)]
+    fractions = [points.clip(0.02, 0.98) for points in fractions]
+    pixels, everything = [points * (width, height) for points in fractions], np.ones(KEYPOINT_COUNT, bool)
+    canvas = np.zeros((height, width, 3), np.uint8)
+
+    def ours() -> None:
+        for points in pixels:
+            draw_openpose(points, everything, width, height, STYLES["openpose"], canvas)
+
+    def peer(draw: controlnet_aux.Draw) -> Callable[[], None]:
+        def work() -> None:
+            for points in fractions:
+                draw(points, width, height)
+
+        return work
+
+    works = {"ours": ours, **{name: peer(draw) for name, draw in controlnet_aux.load().items()}}
+    times = {name: float("inf") for name in works}
+    for _ in range(SKELETON_ROUNDS):  # by turns, so that whoever else uses the machine slows all of them
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            times[name] = min(times[name], time.perf_counter() - started)
+    openpose, dwpose = times["openpose"] / times["ours"], times["dwpose"] / times["ours"]
+    print(
+        f"skeletons   {len(clip) / times['ours']:8.1f} frames/s at {width} x {height}, {openpose:.1f} x controlnet_aux's "
+        f"OpenPose drawing, {dwpose:.1f} x its DWPose drawing"
+    )
 
 
 def bench_generating(clip: PoseClip) -> None:
@@ -94,6 +130,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=demo.FRAMES)
     clip = bench_sampling(parser.parse_args().frames)
     bench_drawing(clip)
+    bench_skeletons(clip)
     bench_generating(clip)
 
 
