@@ -10,32 +10,37 @@ import numpy as np
 
 from ..errors import InvalidRequest
 from ..pose.clip import PoseClip
-from . import openpose
+from . import body_maps, openpose
 from .openpose import WAN_TOES, Style, Widths, draw_openpose
 
-Draw = Callable[[PoseClip, int, int, int], np.ndarray]
+DrawFrame = Callable[[int], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One kind of control picture: what reads it, and how it is drawn from (clip, index of the frame, width, height)."""
+    """One kind of control picture: what reads it; and, from clip, width and height, what draws a frame by its index."""
 
     title: str
-    draw: Draw
+    prepare: Callable[[PoseClip, int, int], DrawFrame]
 
 
-def _skeleton(style: Style) -> Draw:
-    return lambda clip, frame, width, height: openpose.draw_clip_frame(clip, frame, width, height, style)
+def _skeleton(name: str) -> Callable[[PoseClip, int, int], DrawFrame]:
+    style = openpose.STYLES[name]
+    return lambda clip, width, height: lambda frame: openpose.draw_clip_frame(clip, frame, width, height, style)
 
 
 PICTURES: dict[str, Picture] = {
-    "openpose": Picture("skeleton, hands and face as controlnet_aux draws them", _skeleton(openpose.STYLES["openpose"])),
-    "dwpose": Picture("the same as DWPose draws them: AnimateAnyone, Champ", _skeleton(openpose.STYLES["dwpose"])),
-    "wan-animate": Picture("skeleton with toes: Wan-Animate", _skeleton(openpose.STYLES["wan-animate"])),
-    "musepose": Picture("skeleton with limbs as wide as long: MusePose", _skeleton(openpose.STYLES["musepose"])),
-    "unianimate": Picture("skeleton with toes: UniAnimate", _skeleton(openpose.STYLES["unianimate"])),
-    "mimicmotion": Picture("fine skeleton: MimicMotion", _skeleton(openpose.STYLES["mimicmotion"])),
-    "vace": Picture("skeleton and face: VACE", _skeleton(openpose.STYLES["vace"])),
+    "openpose": Picture("skeleton, hands and face as controlnet_aux draws them", _skeleton("openpose")),
+    "dwpose": Picture("the same as DWPose draws them: AnimateAnyone, Champ", _skeleton("dwpose")),
+    "wan-animate": Picture("skeleton with toes: Wan-Animate", _skeleton("wan-animate")),
+    "musepose": Picture("skeleton with limbs as wide as long: MusePose", _skeleton("musepose")),
+    "unianimate": Picture("skeleton with toes: UniAnimate", _skeleton("unianimate")),
+    "mimicmotion": Picture("fine skeleton: MimicMotion", _skeleton("mimicmotion")),
+    "vace": Picture("skeleton and face: VACE", _skeleton("vace")),
+    "densepose": Picture("parts of the body: MagicAnimate", body_maps.densepose),
+    "depth": Picture("depth of the body: Champ, ControlNet", body_maps.depth),
+    "normal": Picture("normals of the body: Champ, ControlNet", body_maps.normal),
+    "semantic": Picture("the joints that move the body: Champ's semantic_map", body_maps.semantic),
 }
 
 
@@ -47,8 +52,8 @@ def draw(clip: PoseClip, style: str, width: int, height: int, frames: Iterable[i
     """
     if style not in PICTURES:
         raise InvalidRequest(f"There is no control picture {style!r}.", f"Choose one of {', '.join(PICTURES)}.")
-    picture = PICTURES[style]
-    return (picture.draw(clip, frame, width, height) for frame in (range(len(clip)) if frames is None else frames))
+    draw_frame = PICTURES[style].prepare(clip, width, height)
+    return map(draw_frame, range(len(clip)) if frames is None else frames)
 
 
 def draw_guide(points: np.ndarray, drawable: np.ndarray, width: int, height: int, shrink: int = 2) -> np.ndarray:

@@ -1,0 +1,89 @@
+"""The posed body as pictures: DensePose's parts, depth, normals and SMPL's joints, all of the mannequin's surface.
+
+Each function takes (clip, width, height) and gives back what draws a frame, by its index, as uint8 [height, width, 3].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from ..pose.clip import PoseClip
+from .mannequin import BodyPart, bodies, statures
+from .surface import Lens, Surface, look_at
+
+DrawFrame = Callable[[int], np.ndarray]
+
+VIRIDIS = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]  # RGB
+PART_COLOURS = VIRIDIS[np.arange(25) * 255 // 24]  # of DensePose's parts 1 to 24; 0 is the ground
+JOINT_COLOURS = VIRIDIS[np.arange(24) * 10]  # of SMPL's joints, as Champ's renderer has them
+NEAREST, FARTHEST = 255, 51  # brightness of depth
+
+
+def densepose(clip: PoseClip, width: int, height: int) -> DrawFrame:
+    """Parts in the colours that MagicAnimate reads, on its violet ground."""
+
+    def colours(parts: list[BodyPart], seen: Surface) -> np.ndarray:
+        numbers = np.array([part.parts for part in parts])[seen.label]
+        facing = np.array([part.facing for part in parts])[seen.label]
+        return PART_COLOURS[np.where((seen.normal * facing).sum(-1) >= 0, numbers[:, 0], numbers[:, 1])]
+
+    return _of_surface(clip, width, height, colours, ground=PART_COLOURS[0])
+
+
+def semantic(clip: PoseClip, width: int, height: int) -> DrawFrame:
+    """Which of SMPL's joints moves a place, in the colours that Champ reads, on black."""
+
+    def colours(parts: list[BodyPart], seen: Surface) -> np.ndarray:
+        joints = np.array([(part.joints * 2)[:2] for part in parts])
+        return JOINT_COLOURS[joints[seen.label, (seen.along >= 0.5).astype(int)]]
+
+    return _of_surface(clip, width, height, colours)
+
+
+def depth(clip: PoseClip, width: int, height: int) -> DrawFrame:
+    """Grey, linear in z and brighter where nearer, over the whole clip, so that a step forward gets brighter; on black."""
+    drawable = clip.drawable()
+    z = clip.points_cam[..., 2][drawable] if drawable.any() else np.zeros(1)
+    around = 0.1 * statures(clip).max()  # the body around the joints
+    near, far = z.min() - around, z.max() + around
+
+    def colours(_parts: list[BodyPart], seen: Surface) -> np.ndarray:
+        share = np.clip((far - seen.depth) / (far - near), 0, 1)
+        return np.round(FARTHEST + share * (NEAREST - FARTHEST))[:, None]
+
+    return _of_surface(clip, width, height, colours)
+
+
+def normal(clip: PoseClip, width: int, height: int) -> DrawFrame:
+    """Normals in camera space: red is right, green is up, blue is towards the camera; on black."""
+
+    def colours(_parts: list[BodyPart], seen: Surface) -> np.ndarray:
+        return np.round((seen.normal * (1, -1, -1) + 1) * 127.5)
+
+    return _of_surface(clip, width, height, colours)
+
+
+def _of_surface(
+    clip: PoseClip,
+    width: int,
+    height: int,
+    colours: Callable[[list[BodyPart], Surface], np.ndarray],
+    ground: np.ndarray | int = 0,
+) -> DrawFrame:
+    """Draws what `colours` says, [n, 3] or [n, 1], of the n pixels in which the body is seen."""
+    tall = statures(clip)
+
+    def draw_frame(frame: int) -> np.ndarray:
+        parts = bodies(clip, frame, tall)
+        surface = look_at([part.cone for part in parts], Lens.of(clip, frame, width, height), width, height)
+        where = surface.label >= 0
+        picture = np.full((height, width, 3), ground, np.uint8)
+        if where.any():
+            seen = surface.at(where)
+            picture[where] = colours(parts, seen)
+        return picture
+
+    return draw_frame
