@@ -17,7 +17,7 @@ from understudy.blender_addon import demo
 from understudy.blender_addon.sample_options import Person, SampleOptions
 from understudy.blender_addon.sampling import sample
 from understudy.core.control.guide import draw_guide
-from understudy.core.control.openpose import STYLES, draw_openpose
+from understudy.core.control.openpose import STYLES, draw_on
 from understudy.core.engines import catalog
 from understudy.core.engines.interface import FrameReady, Progress
 from understudy.core.pose.clip import PoseClip
@@ -79,7 +79,8 @@ def bench_skeletons(clip: PoseClip) -> None:
 
     def ours() -> None:
         for points in pixels:
-            draw_openpose(points, everything, width, height, STYLES["openpose"], canvas)
+            canvas.fill(0)
+            draw_on(canvas, points, everything, STYLES["openpose"])
 
     def peer(draw: controlnet_aux.Draw) -> Callable[[], None]:
         def work() -> None:

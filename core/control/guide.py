@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InvalidRequest
 from ..pose.clip import PoseClip
-from . import body_maps, openpose
+from . import body_maps, cylinders, face, openpose
 from .openpose import WAN_TOES, Style, Widths, draw_openpose
 
 DrawFrame = Callable[[int], np.ndarray]
@@ -37,10 +37,12 @@ PICTURES: dict[str, Picture] = {
     "unianimate": Picture("skeleton with toes: UniAnimate", _skeleton("unianimate")),
     "mimicmotion": Picture("fine skeleton: MimicMotion", _skeleton("mimicmotion")),
     "vace": Picture("skeleton and face: VACE", _skeleton("vace")),
+    "face": Picture("contours of the face: AniPortrait", face.aniportrait),
     "densepose": Picture("parts of the body: MagicAnimate", body_maps.densepose),
     "depth": Picture("depth of the body: Champ, ControlNet", body_maps.depth),
     "normal": Picture("normals of the body: Champ, ControlNet", body_maps.normal),
     "semantic": Picture("the joints that move the body: Champ's semantic_map", body_maps.semantic),
+    "scail": Picture("lit capsules along the limbs: SCAIL", cylinders.scail),
 }
 
 

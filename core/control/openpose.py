@@ -33,6 +33,7 @@ Colour = tuple[int, int, int]
 
 FACE_POINT: Colour = (255, 255, 255)
 FACE_RADIUS = 3
+_HEAD_LIMBS = slice(13, 17)  # nose, eyes and ears
 _TOE_JOINTS = (18, 19)  # left and right, of a body that has them
 _TOE_POINTS = np.array([(big, small) for _ankle, big, small, _limb, _joint in TOES])
 
@@ -83,6 +84,8 @@ class Style:
     widths         from the length of the canvas's short side
     by_length      limbs and fingers are the wider the longer they are, as `width_by_length` says, instead
     toes           None: no toes are drawn
+    head_only      of the body only the lines from the nose to eyes and ears are drawn, and no joints
+    face_points    which of the 68 are drawn
     layered        everybody's limbs, then everybody's joints, hands, faces (DWPose); else person by person (OpenPose)
     one_person     only the nearest person is drawn
     swapped        red and blue are exchanged, as the model's own preprocessing does
@@ -95,6 +98,8 @@ class Style:
     hands: bool = True
     face: bool = True
     toes: Toes | None = None
+    head_only: bool = False
+    face_points: tuple[int, ...] = tuple(range(68))
     layered: bool = True
     one_person: bool = False
     swapped: bool = False
@@ -115,6 +120,8 @@ class Style:
             ankles = [ankle for ankle, *_rest in TOES]
             limbs += zip(zip(ankles, _TOE_JOINTS, strict=True), self.toes.limbs, strict=True)
             joints += self.toes.joints
+        if self.head_only:
+            limbs, joints = limbs[_HEAD_LIMBS], ()
         derived = {
             "limbs": tuple((*limb, tuple(int(c * LIMB_BRIGHTNESS) for c in seen(colour))) for limb, colour in limbs),
             "joints": tuple(map(seen, joints)),
@@ -158,24 +165,19 @@ STYLES: dict[str, Style] = {
 }
 
 
-def draw_openpose(
-    points: np.ndarray,
-    drawable: np.ndarray,
-    width: int,
-    height: int,
-    style: Style,
-    canvas: np.ndarray | None = None,
-) -> np.ndarray:
+def draw_openpose(points: np.ndarray, drawable: np.ndarray, width: int, height: int, style: Style) -> np.ndarray:
     """Draw people's keypoints [P, 134, 2] (or [134, 2]), pixels, where `drawable` [P, 134]; uint8 [height, width, 3].
 
     Later people are drawn over earlier ones. A point off the canvas is dropped. The canvas is as large as asked for:
-    `style.canvas` is `draw_clip_frame`'s. A `canvas` of that size that is given is cleared, drawn on and returned: a new one's
-    page faults can cost as much as the drawing.
+    `style.canvas` is `draw_clip_frame`'s.
     """
-    if canvas is None:
-        canvas = np.zeros((height, width, 3), np.uint8)
-    else:
-        canvas.fill(0)
+    canvas = np.zeros((height, width, 3), np.uint8)
+    draw_on(canvas, points, drawable, style)
+    return canvas
+
+
+def draw_on(canvas: np.ndarray, points: np.ndarray, drawable: np.ndarray, style: Style) -> None:
+    """`draw_openpose` over what a canvas uint8 [height, width, 3] holds already."""
     points = points.reshape(-1, *points.shape[-2:]).astype(float)
     people = [_Person(*one, style, canvas.shape) for one in zip(points, drawable.reshape(points.shape[:-1]), strict=True)]
     if style.one_person:
@@ -183,7 +185,6 @@ def draw_openpose(
     for layer in _LAYERS if style.layered else (_draw_person,):
         for person in people:
             layer(canvas, person, style)
-    return canvas
 
 
 def draw_clip_frame(clip: PoseClip, frame: int, width: int, height: int, style: Style) -> np.ndarray:
@@ -191,12 +192,17 @@ def draw_clip_frame(clip: PoseClip, frame: int, width: int, height: int, style: 
 
     Another aspect than the clip's keeps its whole picture.
     """
+    size = style.canvas(width, height)
+    points, drawable = far_to_near(clip, frame, width, height)
+    picture = draw_openpose(points * (np.array(size) / (width, height)), drawable, *size, style)
+    return picture if size == (width, height) else cv2.resize(picture, (width, height), interpolation=style.interpolation)
+
+
+def far_to_near(clip: PoseClip, frame: int, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints [P, 134, 2], pixels, of frame `frame` (an index), and which can be drawn [P, 134]; the farthest person first."""
     one = clip.select([frame])
     order = np.argsort(-one.points_cam[0, :, INDEX["neck"], 2], kind="stable")
-    size = style.canvas(width, height)
-    points = one.pixels(width, height)[0][order] * (np.array(size) / (width, height))
-    picture = draw_openpose(points, one.drawable()[0][order], *size, style)
-    return picture if size == (width, height) else cv2.resize(picture, (width, height), interpolation=style.interpolation)
+    return one.pixels(width, height)[0][order], one.drawable()[0][order]
 
 
 class _Person:
@@ -236,7 +242,7 @@ def _draw_limbs(canvas: np.ndarray, person: _Person, style: Style) -> None:
 
 def _draw_joints(canvas: np.ndarray, person: _Person, style: Style) -> None:
     radius = style.widths(min(canvas.shape[:2])).stick
-    for (x, y), visible, colour in zip(person.body, person.body_shown, style.joints, strict=True):
+    for (x, y), visible, colour in zip(person.body, person.body_shown, style.joints, strict=False):
         if visible:
             cv2.circle(canvas, (int(x), int(y)), radius, colour, -1)
 
@@ -258,7 +264,8 @@ def _draw_hands(canvas: np.ndarray, person: _Person, style: Style) -> None:
 
 def _draw_face(canvas: np.ndarray, person: _Person, style: Style) -> None:
     if style.face:
-        _draw_discs(canvas, person.pixels[FACE][person.shown[FACE]], FACE_RADIUS, FACE_POINT)
+        points = FACE.start + np.array(style.face_points)
+        _draw_discs(canvas, person.pixels[points][person.shown[points]], FACE_RADIUS, FACE_POINT)
 
 
 def _draw_discs(canvas: np.ndarray, centres: np.ndarray, radius: int, colour: Colour) -> None:

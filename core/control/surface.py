@@ -112,36 +112,36 @@ def _box(cone: RoundCone, lens: Lens, width: int, height: int) -> tuple[slice, s
     return (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
 
 
-def _rays(box: tuple[slice, slice], lens: Lens) -> tuple[np.ndarray, np.ndarray]:
-    """Origins f64 [h, w, 3] or [3] and unit directions f64 [h, w, 3] through the centres of the box's pixels."""
+def rays(box: tuple[slice, slice], lens: Lens) -> tuple[np.ndarray, np.ndarray]:
+    """Origins f64 [h, w, 3] or [3] and unit directions f64 [h, w, 3] through the centres of the pixels in rows and columns."""
     rows, columns = box
     (a, b, left), (c, d, top), _ = lens.matrix.tolist()
     x, y = np.arange(columns.start, columns.stop) + 0.5 - left, np.arange(rows.start, rows.stop)[:, None] + 0.5 - top
-    rays = np.empty((len(y), len(x), 3))
-    rays[..., 0] = (d * x - b * y) / (a * d - b * c)
-    rays[..., 1] = (a * y - c * x) / (a * d - b * c)
+    directions = np.empty((len(y), len(x), 3))
+    directions[..., 0] = (d * x - b * y) / (a * d - b * c)
+    directions[..., 1] = (a * y - c * x) / (a * d - b * c)
     if lens.orthographic:
-        rays[..., 2] = 0
-        return rays, np.broadcast_to((0.0, 0.0, 1.0), rays.shape)
-    rays[..., 2] = 1
-    rays /= np.sqrt(_dot(rays, rays))[..., None]
-    return np.zeros(3), rays
+        directions[..., 2] = 0
+        return directions, np.broadcast_to((0.0, 0.0, 1.0), directions.shape)
+    directions[..., 2] = 1
+    directions /= np.sqrt(_dot(directions, directions))[..., None]
+    return np.zeros(3), directions
 
 
 def _cast(surface: Surface, box: tuple[slice, slice], cone: RoundCone, label: int, lens: Lens) -> None:
     """Enter one cone into the surface. The closed form is Inigo Quilez's ("Round Cone - intersection")."""
-    origins, rays = _rays(box, lens)
-    z_per_metre, round_space = rays[..., 2], cone.unflatten
+    origins, directions = rays(box, lens)
+    z_per_metre, round_space = directions[..., 2], cone.unflatten
     if cone.flat is not None:
-        origins, rays = origins @ round_space, rays @ round_space
-        lengths = np.linalg.norm(rays, axis=-1, keepdims=True)
-        rays, z_per_metre = rays / lengths, z_per_metre / lengths[..., 0]
+        origins, directions = origins @ round_space, directions @ round_space
+        lengths = np.linalg.norm(directions, axis=-1, keepdims=True)
+        directions, z_per_metre = directions / lengths, z_per_metre / lengths[..., 0]
     start, end, ra, rb = round_space @ cone.start, round_space @ cone.end, cone.start_radius, cone.end_radius
     axis, shrink = end - start, ra - rb
     length2 = axis @ axis
     slope = length2 - shrink * shrink
     from_start, from_end = origins - start, origins - end
-    start_ray, end_ray = _dot(from_start, rays), _dot(from_end, rays)
+    start_ray, end_ray = _dot(from_start, directions), _dot(from_end, directions)
     start2, end2 = _dot(from_start, from_start), _dot(from_end, from_end)
 
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -151,7 +151,7 @@ def _cast(surface: Surface, box: tuple[slice, slice], cone: RoundCone, label: in
         distance, along = np.fmin(at_start, at_end), np.where(np.isnan(at_start) | (at_end < at_start), 1.0, 0.0)
         # ... and the cone between them, unless one ball holds the other.
         if slope > 0:
-            along_ray, along_start = _dot(rays, axis), _dot(from_start, axis)
+            along_ray, along_start = _dot(directions, axis), _dot(from_start, axis)
             k2 = slope - along_ray * along_ray
             k1 = slope * start_ray - along_start * along_ray + along_ray * shrink * ra
             k0 = slope * start2 - along_start * along_start + along_start * shrink * ra * 2 - length2 * ra * ra
@@ -162,7 +162,7 @@ def _cast(surface: Surface, box: tuple[slice, slice], cone: RoundCone, label: in
         depth = distance * z_per_metre
         nearer = (depth > NEAR) & (depth < surface.depth[box])
     along = along[nearer]
-    hit = np.broadcast_to(from_start, rays.shape)[nearer] + distance[nearer, None] * rays[nearer]
+    hit = np.broadcast_to(from_start, directions.shape)[nearer] + distance[nearer, None] * directions[nearer]
     normal = (hit - along[:, None] * axis) @ round_space
     surface.depth[box][nearer] = depth[nearer]
     surface.normal[box][nearer] = normal / np.linalg.norm(normal, axis=-1, keepdims=True)
