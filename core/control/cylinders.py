@@ -22,8 +22,14 @@ _CODES = "ff0000 00ffff ff5500 ffaa00 00aaff 0055ff b4ff00 00ff00 00ff55 0000ff 
 COLOURS = np.array([tuple(bytes.fromhex(code)) for code in _CODES.split()])
 LIMBS = BODY_LIMBS[: len(COLOURS)]
 
+
+def _overlay_widths(short_side: int) -> Widths:
+    width = min(max(short_side // 300, 1), 2)
+    return Widths(hand_line=width, hand_point=width)
+
+
 OVERLAY = Style(
-    widths=lambda short_side: Widths(hand_line=min(max(short_side // 300, 1), 2)),
+    widths=_overlay_widths,
     head_only=True,
     face_points=(*range(17, 27), *range(36, 68)),  # brows, eyes and mouth
     layered=False,

@@ -199,7 +199,7 @@ def draw_clip_frame(clip: PoseClip, frame: int, width: int, height: int, style: 
 
 
 def far_to_near(clip: PoseClip, frame: int, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints [P, 134, 2], pixels, of frame `frame` (an index), and which can be drawn [P, 134]; the farthest person first."""
+    """Keypoints [P, 134, 2], pixels, of one frame (by its index) and which can be drawn [P, 134]; the farthest person first."""
     one = clip.select([frame])
     order = np.argsort(-one.points_cam[0, :, INDEX["neck"], 2], kind="stable")
     return one.pixels(width, height)[0][order], one.drawable()[0][order]
