@@ -11,11 +11,12 @@ import json
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..diffusion.autoencoder import Autoencoder
 from ..diffusion.unet import Denoiser
 from ..engines.understudy import WEIGHTS, UnderstudyEngine
+from .measures import measure
 from .sheets import Trial, generate
 from .shots import HELD_OUT, REFERENCES, Shot, shoot
 from .stages import HEIGHT, WIDTH
@@ -27,47 +28,6 @@ VARIANTS = {
     "without temporal module and shared noise": Trial(temporal=False, shared_noise=0.0),
     "without reference": Trial(reference=False),
 }
-
-
-def psnr(squared_error: Tensor) -> float:
-    return float(-10 * torch.log10(squared_error))
-
-
-def ssim(a: Tensor, b: Tensor) -> float:
-    """Structural similarity of pictures [N, 3, H, W] in 0..1, 11 x 11 Gaussian window of deviation 1.5 (Wang 2004)."""
-    x = torch.arange(11) - 5.0
-    line = torch.exp(-(x**2) / (2 * 1.5**2))
-    kernel = torch.outer(line, line).div(line.sum() ** 2).expand(3, 1, 11, 11)
-
-    def blur(picture: Tensor) -> Tensor:
-        return nn.functional.conv2d(picture, kernel, groups=3)
-
-    mean_a, mean_b = blur(a), blur(b)
-    variance_a, variance_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
-    covariance = blur(a * b) - mean_a * mean_b
-    c1, c2 = 0.01**2, 0.03**2
-    score = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    return float((score / ((mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2))).mean())
-
-
-def measure(result: Tensor, truth: Tensor, inside: Tensor) -> dict[str, float]:
-    """One clip's figures: pictures f32 [T, 3, H, W] in 0..1, `inside` f32 [T, 1, H, W]."""
-
-    def energy(pictures: Tensor) -> Tensor:
-        down, right = pictures.diff(dim=2)[..., :-1], pictures.diff(dim=3)[..., :-1, :]
-        return ((down**2 + right**2) * inside[..., :-1, :-1]).sum()
-
-    def change(pictures: Tensor) -> Tensor:
-        return (pictures.diff(dim=0).abs() * torch.maximum(inside[1:], inside[:-1])).sum()
-
-    error = (result - truth) ** 2
-    return {
-        "psnr": psnr(error.mean()),
-        "ssim": ssim(result, truth),
-        "psnr_inside": psnr((error * inside).sum() / (3 * inside.sum())),
-        "sharpness": float(energy(result) / energy(truth)),
-        "flicker": float(change(result) / change(truth)),
-    }
 
 
 def evaluate(autoencoder: Autoencoder, denoiser: Denoiser, characters: int) -> dict[str, dict[str, float]]:

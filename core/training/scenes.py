@@ -33,12 +33,15 @@ class Camera:
         return plane * self.intrinsics[[0, 1], [0, 1]] + self.intrinsics[:2, 2]
 
 
-def camera(rng: np.random.Generator, points: np.ndarray, width: int, height: int, easy: bool) -> Camera:
+def camera(
+    rng: np.random.Generator, points: np.ndarray, width: int, height: int, easy: bool, yaw: float | None = None
+) -> Camera:
     """A camera anywhere around that frames `points` f64 [N, 3], all that the person covers.
 
-    `easy`: as references are taken.
+    `easy`: as references are taken. `yaw`: how far around the person, radians; else drawn.
     """
-    yaw = rng.normal(0, 0.45) if easy and rng.random() < 0.75 else rng.uniform(-np.pi, np.pi)
+    around = rng.normal(0, 0.45) if easy and rng.random() < 0.75 else rng.uniform(-np.pi, np.pi)
+    yaw = around if yaw is None else yaw
     pitch = rng.normal(0, 0.1) if easy or rng.random() < 0.45 else np.radians(rng.uniform(-50, 50))
     roll = rng.normal(0, 0.03) if rng.random() < 0.3 else 0.0
     cy, sy, cp, sp, cr, sr = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)

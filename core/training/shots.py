@@ -31,6 +31,7 @@ class Shot:
 
     pictures    uint8 [F, 3, H, W] RGB: background, shadow, everything
     figures     uint8 [F, 3, H, W]: the person alone over black, that is multiplied by the matte
+    plates      uint8 [F, 3, H, W]: what is behind the person, with its shadow: figures + (1 - mattes) * plates = pictures
     mattes      uint8 [F, 1, H, W]: the person's coverage, antialiased
     regions     uint8 [F, H, W]: `painting.Region` (0 background, 1 skin, 2 hair, 3 top, 4 bottom, 5 shoes, 6 accessories)
     points_cam  f32 [F, 134, 3]: keypoints in camera space, metres, x right, y down, z forward; 0 where there is none
@@ -45,6 +46,7 @@ class Shot:
 
     pictures: Tensor
     figures: Tensor
+    plates: Tensor
     mattes: Tensor
     regions: Tensor
     points_cam: np.ndarray
@@ -67,9 +69,18 @@ class Shot:
 
 
 def shoot(
-    seed: int, width: int = WIDTH, height: int = HEIGHT, clip_frames: int = CLIP_FRAMES, human: Human | None = None
+    seed: int,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    clip_frames: int = CLIP_FRAMES,
+    human: Human | None = None,
+    yaw: float | None = None,
 ) -> Shot:
-    """The shot of this seed, always the same; width and height are multiples of 8. Of the `human` if given, else procedural."""
+    """The shot of this seed, always the same; width and height are multiples of 8.
+
+    Of the `human` if given, else of a procedural person. `yaw`: how far the clip's camera stands around the person, radians, 0
+    in front; else anywhere. Seeds from `HELD_OUT` on are for evaluation: training draws from below.
+    """
     rng = np.random.default_rng([20261121, seed])
     who = human.dressed(rng) if human else character(rng)
     stature = rng.uniform(1.0, 2.0)  # metres
@@ -86,13 +97,15 @@ def shoot(
         angles = motions.motion(rng, kind, clip_frames if is_clip else 1, fps=float(rng.choice([24, 24, 12])))
         body = motions.pose(angles, who.shape.size)
         posed = _Posed(who, body, stature)
-        seen_by = scenes.camera(rng, posed.vertices.reshape(-1, 3)[::7], width, height, easy=not is_clip)
+        seen_by = scenes.camera(
+            rng, posed.vertices.reshape(-1, 3)[::7], width, height, easy=not is_clip, yaw=yaw if is_clip else None
+        )
         for frame in range(len(body.start)):
             frames.append(_Frame(posed, frame, seen_by, lit, place, strength, width, height))
     return Shot(
         **{
             name: torch.stack([getattr(f, name) for f in frames])
-            for name in ("pictures", "figures", "mattes", "regions", "cone", "along", "axes")
+            for name in ("pictures", "figures", "plates", "mattes", "regions", "cone", "along", "axes")
         },
         **{name: np.stack([getattr(f, name) for f in frames]) for name in ("points_cam", "intrinsics", "visible", "yaw")},
     )
@@ -134,8 +147,11 @@ class _Frame:
         colour = shade(who.paint.palette[slot], normal, position, who.paint.gloss[slot], scenes.in_camera(lit, camera.rotation))
         figure = resolve(fragments.sample, colour, width, height, _SUPERSAMPLE)
         shade_below = scenes.shadow(posed.vertices[t], camera, lit.key.numpy(), width, height, strength) if strength else 1.0
-        picture = figure[:3] + (1 - figure[3:]) * place * shade_below
-        self.pictures, self.figures, self.mattes = ((value * 255).round().byte() for value in (picture, figure[:3], figure[3:]))
+        plate = place * shade_below
+        picture = figure[:3] + (1 - figure[3:]) * plate
+        self.pictures, self.figures, self.plates, self.mattes = (
+            (value * 255).round().byte() for value in (picture, figure[:3], plate, figure[3:])
+        )
 
         tall, wide = height * _SUPERSAMPLE, width * _SUPERSAMPLE
 

@@ -109,3 +109,17 @@ def test_figures_laid_over_the_background_are_the_pictures():
     solid = shot.mattes.expand(-1, 3, -1, -1) == 255
     assert torch.equal(shot.figures[solid], shot.pictures[solid])
     assert (shot.figures[shot.mattes.expand(-1, 3, -1, -1) == 0] == 0).all()
+
+
+def test_figures_over_their_plates_are_the_pictures():
+    shot = shoot(13, 96, 128, clip_frames=2)
+    matte = shot.mattes.float() / 255
+    laid = shot.figures.float() + (1 - matte) * shot.plates.float()
+    assert (laid - shot.pictures.float()).abs().max() <= 2
+
+
+def test_a_camera_behind_the_person_sees_its_back():
+    for seed in range(3):
+        turned = shoot(seed, 64, 96, clip_frames=1, yaw=np.pi).yaw[-1]
+        front = shoot(seed, 64, 96, clip_frames=1, yaw=0.0).yaw[-1]
+        assert np.cos(turned - front) < -0.8
