@@ -16,6 +16,7 @@ from .preferences import ROOT, preferences
 from .record import TakeRecord
 from .reference import render_reference
 from .rigs import find_bones
+from .sample_options import Person
 from .sampling import sample
 from .server_control import ServerState, server
 from .server_process import LOG_NAME
@@ -149,7 +150,8 @@ class RenderReference(_PersonOperator, bpy.types.Operator):
         size = settings.width, settings.height
         try:
             person = self.person(context)
-            path = render_reference(context.scene, person.armature, size, preferences().takes() / "references")
+            drawn = Person(person.armature.name, person.armature, person.mapping())
+            path = render_reference(context.scene, drawn, size, preferences().takes() / "references")
         except UnderstudyError as error:
             return _fail(self, error)
         person.reference = str(path)

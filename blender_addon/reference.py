@@ -9,7 +9,10 @@ from pathlib import Path
 import bpy
 
 from ..core.errors import NoCamera, PoseError
-from .storage import file_name, make_folder
+from ..core.pose.reference import with_pose
+from .sample_options import Person, SampleOptions
+from .sampling import sample
+from .storage import file_name, make_folder, save
 
 LONG_SIDE = 512  # pixels, at least: engines scale references down, never up
 SAMPLES = 24
@@ -17,22 +20,25 @@ BACKGROUND = (0.5, 0.5, 0.5)  # linear RGB; plain, as engines expect it
 _DRAWN = {"MESH", "CURVE", "CURVES", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "GPENCIL", "GREASEPENCIL"}
 
 
-def render_reference(scene: bpy.types.Scene, armature: bpy.types.Object, size: tuple[int, int], references: Path) -> Path:
-    """A PNG of the character that `armature` moves; by the viewport's renderer, or Cycles without a window.
+def render_reference(scene: bpy.types.Scene, person: Person, size: tuple[int, int], references: Path) -> Path:
+    """A PNG of the person's character, with its pose in it; by the viewport's renderer, or Cycles without a window.
 
     `size` is that of the take, whose shape the picture has; it lies in a new folder in `references`. Raises `NoCamera`,
     `PoseError` where there is nothing to draw or nothing was drawn, `JobError` for the folder. The scene is as it was
     afterwards.
     """
+    armature = person.armature
     if scene.camera is None:
         raise NoCamera(f"The scene {scene.name!r} has no camera.", "Add a camera that sees the character.")
     body = body_of(scene, armature)
     if not body:
         raise PoseError(f"{armature.name!r} moves no mesh that could be drawn.", "Choose a picture of the character instead.")
     path = make_folder(references, file_name(armature.name, "person")) / "reference.png"
+    factor = max(1.0, LONG_SIDE / max(size))
+    width, height = round(size[0] * factor), round(size[1] * factor)
     with contextlib.ExitStack() as stack:
         change = Changes(stack)
-        _set_up_picture(scene.render, size, path, stack, change)
+        _set_up_picture(scene.render, (width, height), path, stack, change)
         for other in scene.objects:
             if other.type in _DRAWN and other not in body:  # what the user hides in renders stays hidden
                 change(other, "hide_render", True)
@@ -44,15 +50,19 @@ def render_reference(scene: bpy.types.Scene, armature: bpy.types.Object, size: t
     if not path.is_file():
         path.parent.rmdir()
         raise PoseError(f"Blender drew no picture into {path}.", "Look at Blender's console, or choose a picture instead.")
+    here = range(scene.frame_current, scene.frame_current + 1)
+    # Without its pose a picture is of use too; what keeps the armature from being read is said when a take is asked for.
+    with contextlib.suppress(PoseError):
+        pose = sample(scene, SampleOptions((person,), here, width, height, "CAMERA", None))
+        save(path, with_pose(path.read_bytes(), pose))
     return path
 
 
 def _set_up_picture(
     render: bpy.types.RenderSettings, size: tuple[int, int], path: Path, stack: contextlib.ExitStack, change: Changes
 ) -> None:
-    factor = max(1.0, LONG_SIDE / max(size))
-    change(render, "resolution_x", round(size[0] * factor))
-    change(render, "resolution_y", round(size[1] * factor))
+    change(render, "resolution_x", size[0])
+    change(render, "resolution_y", size[1])
     change(render, "resolution_percentage", 100)
     change(render, "filepath", str(path))
     change(render, "film_transparent", False)

@@ -7,6 +7,8 @@ from understudy.blender_addon.server_control import ServerState, server
 from understudy.blender_addon.session import session
 from understudy.blender_addon.takes import strips_of
 from understudy.core.pose.clip import PoseClip
+from understudy.core.pose.reference import pose_in
+from understudy.core.pose.skeleton import INDEX
 
 understudy = bpy.ops.understudy
 
@@ -217,3 +219,14 @@ def test_an_armature_without_a_body_has_no_picture(scene, character, tmp_path):
     with pytest.raises(RuntimeError, match="moves no mesh"):
         understudy.render_reference()
     assert not (tmp_path / "takes").exists()
+
+
+def test_a_rendered_reference_carries_the_pose_it_shows(scene, character):
+    scene.frame_set(3)
+    understudy.render_reference()
+    pose = pose_in(Path(scene.understudy.people[0].reference).read_bytes())
+    assert pose.frames.tolist() == [3] and (pose.width, pose.height) == (512, 512)
+    x, y = pose.pixels()[0, 0, INDEX["neck"]]
+    picture = bpy.data.images.load(scene.understudy.people[0].reference)
+    at = ((511 - int(y)) * 512 + int(x)) * 4
+    assert max(abs(a - b) for a, b in zip(picture.pixels[:3], picture.pixels[at : at + 3], strict=True)) > 0.05
