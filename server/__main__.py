@@ -1,4 +1,4 @@
-"""The console command `understudy`: serve, engines, generate."""
+"""The console command `understudy`: serve, engines, generate, control."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from . import generate
+    from . import control, generate
 
     parser = argparse.ArgumentParser(prog="understudy", description="Footage of your character from pose clips.")
     parser.add_argument("--version", action="version", version=f"understudy {VERSION}")
@@ -49,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("generate", help="draw a clip into a folder of frames, without a server")
     generate.add_arguments(one)
     one.set_defaults(run=lambda arguments: generate.generate(arguments))
+
+    pictures = commands.add_parser("control", help="draw a clip as control pictures, for other tools")
+    control.add_arguments(pictures)
+    pictures.set_defaults(run=control.control)
     return parser
 
 

@@ -56,11 +56,16 @@ def settings_from(arguments: argparse.Namespace) -> GenerationSettings:
         if (value := getattr(arguments, name)) is not None:
             given[name] = value
     if arguments.size is not None:
-        size = re.fullmatch(r"(\d{1,5})x(\d{1,5})", arguments.size)
-        if not size:
-            raise InvalidRequest(f"The size {arguments.size!r} is not WIDTHxHEIGHT.", "Write it as 192x256.")
-        given |= {"width": int(size[1]), "height": int(size[2])}
+        given["width"], given["height"] = parse_size(arguments.size)
     return dataclasses.replace(catalog.find(arguments.engine).defaults, **given)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Width and height of `192x256`. Raises `InvalidRequest`."""
+    size = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if not size:
+        raise InvalidRequest(f"The size {text!r} is not WIDTHxHEIGHT.", "Write it as 192x256.")
+    return int(size[1]), int(size[2])
 
 
 def generate(arguments: argparse.Namespace) -> None:
@@ -94,16 +99,16 @@ def generate(arguments: argparse.Namespace) -> None:
             worker.stop()
 
 
-def prepare_folder(out: Path, space_needed: int, overwrite: bool) -> None:
+def prepare_folder(out: Path, space_needed: int, overwrite: bool, ours: re.Pattern[str] = _FRAME) -> None:
     """Make the folder `out` and see that frames can be written there; with `overwrite`, remove those of another run.
 
-    Raises `InvalidRequest`, `DiskFull`.
+    Frames are the files whose whole names `ours` matches. Raises `InvalidRequest`, `DiskFull`.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
-        old = [path for path in out.iterdir() if _FRAME.fullmatch(path.name)]
+        old = [path for path in out.iterdir() if ours.fullmatch(path.name)]
         if old and not overwrite:
             # A shorter run would leave the rest of a longer one behind its own frames.
             raise InvalidRequest(

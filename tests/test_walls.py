@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "core": (),
     "blender_addon": ("blender_addon", "core.errors", "core.files", "core.protocol", "core.pose"),
     "server.worker_main": ("server", "core.errors", "core.files", "core.protocol", "core.pose.clip", "core.engines"),
+    "server.control": ("server", "core.errors", "core.files", "core.pose", "core.control"),
     "server": ("server", "core.errors", "core.files", "core.protocol", "core.pose.clip", "core.engines.catalog"),
     "": ("blender_addon",),
 }
