@@ -9,14 +9,12 @@ from bpy_extras.io_utils import ExportHelper
 
 from ..core.errors import NoArmature, UnderstudyError
 from ..core.pose import openpose_json
-from . import plan, timer
+from . import people, plan, timer
 from .demo import DemoScene
 from .environment_control import environment
 from .preferences import ROOT, preferences
 from .record import TakeRecord
 from .reference import render_reference
-from .rigs import find_bones
-from .sample_options import Person
 from .sampling import sample
 from .server_control import ServerState, server
 from .server_process import LOG_NAME
@@ -45,7 +43,7 @@ class _PersonOperator:
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not context.scene.understudy.people and plan.active_armature(context) is None:
+        if not context.scene.understudy.people and people.active_armature(context) is None:
             cls.poll_message_set("Select the armature of your character first")  # type: ignore[attr-defined]
             return False
         return True
@@ -54,7 +52,7 @@ class _PersonOperator:
         """Raises `NoArmature`."""
         settings = context.scene.understudy
         if not settings.people:
-            return plan.add_person(context, plan.active_armature(context))
+            return people.add_person(context, people.active_armature(context))
         person = settings.people[min(settings.active_person, len(settings.people) - 1)]
         if person.armature is None:
             raise NoArmature("The person has no armature.", "Pick one in the list.")
@@ -69,9 +67,9 @@ class AddPerson(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context):
-        armature = plan.active_armature(context)
+        armature = people.active_armature(context)
         taken = {person.armature for person in context.scene.understudy.people}
-        plan.add_person(context, armature if armature not in taken else None)
+        people.add_person(context, armature if armature not in taken else None)
         return {"FINISHED"}
 
 
@@ -96,41 +94,6 @@ class RemovePerson(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class DetectBones(_PersonOperator, bpy.types.Operator):
-    """Find which bone plays which role, from the names of the bones"""
-
-    bl_idname = "understudy.detect_bones"
-    bl_label = "Detect Bones"
-    bl_options = {"REGISTER", "UNDO"}
-
-    def execute(self, context):
-        try:
-            person = self.person(context)
-            found = find_bones(person.armature)
-        except UnderstudyError as error:
-            return _fail(self, error)
-        person.set_mapping(found.mapping, found.family)
-        self.report({"INFO"}, f"{found.family}: {len(found.mapping)} bones, confidence {found.confidence:.0%}")
-        return {"FINISHED"}
-
-
-class EditBones(_PersonOperator, bpy.types.Operator):
-    """Fill in by hand which bone plays which role, for rigs whose names are not known"""
-
-    bl_idname = "understudy.edit_bones"
-    bl_label = "Map by Hand"
-    bl_options = {"REGISTER", "UNDO"}
-
-    def execute(self, context):
-        try:
-            person = self.person(context)
-        except UnderstudyError as error:
-            return _fail(self, error)
-        person.set_mapping({}, "by hand")
-        person.show_bones = True
-        return {"FINISHED"}
-
-
 class RenderReference(_PersonOperator, bpy.types.Operator):
     """Draw this character alone, through the scene's camera at the current frame, and use the picture as the reference"""
 
@@ -150,8 +113,7 @@ class RenderReference(_PersonOperator, bpy.types.Operator):
         size = settings.width, settings.height
         try:
             person = self.person(context)
-            drawn = Person(person.armature.name, person.armature, person.mapping())
-            path = render_reference(context.scene, drawn, size, preferences().takes() / "references")
+            path = render_reference(context.scene, people.to_sample(person.armature), size, preferences().takes() / "references")
         except UnderstudyError as error:
             return _fail(self, error)
         person.reference = str(path)
@@ -470,7 +432,7 @@ class OpenPreferences(bpy.types.Operator):
 
 
 CLASSES = (
-    AddPerson, RemovePerson, DetectBones, EditBones,
+    AddPerson, RemovePerson,
     RenderReference, Generate, ResumeTake, Cancel, ExportClip, DemoScene,
     StartServer, StopServer, CreateEnvironment,
     CheckEnvironment, CancelEnvironment, OpenLog, OpenPreferences,

@@ -18,8 +18,10 @@ from ..core.errors import (
     UnderstudyError,
     WorkerDied,
 )
-from . import plan
+from . import people, plan
+from .bones_panel import draw_bones
 from .environment_control import environment
+from .layout import draw_lines, wrap
 from .pictures import icon_of
 from .preferences import preferences
 from .properties import find_engine
@@ -32,7 +34,7 @@ FIXES: dict[type[UnderstudyError], tuple[str, str, str]] = {
     ServerStartFailed: ("understudy.open_log", "Open Log", "TEXT"),
     ServerUnreachable: ("understudy.start_server", "Start Server", "PLAY"),
     Unauthorized: ("understudy.open_preferences", "Open Preferences", "PREFERENCES"),
-    NotHumanoid: ("understudy.edit_bones", "Map the Bones by Hand", "BONE_DATA"),
+    NotHumanoid: ("understudy.show_bones", "Map the Bones by Hand", "BONE_DATA"),
     JobFailed: ("understudy.open_log", "Open Log", "TEXT"),
     WorkerDied: ("understudy.open_log", "Open Log", "TEXT"),
     InvalidReference: ("understudy.render_reference", "Render Reference", "RENDER_STILL"),
@@ -100,11 +102,12 @@ class PeoplePanel(_SidebarPanel, bpy.types.Panel):
         buttons.operator("understudy.add_person", text="", icon="ADD")
         buttons.operator("understudy.remove_person", text="", icon="REMOVE")
         if not settings.people:
-            armature = plan.active_armature(context)
+            armature = people.active_armature(context)
             layout.label(text=f"Active: {armature.name}" if armature else "Select your character's armature", icon="INFO")
             layout.operator("understudy.render_reference", icon="RENDER_STILL")
             if not bpy.data.armatures:
                 layout.operator("understudy.demo_scene", icon="ARMATURE_DATA")
+            draw_bones(layout, context)
             return
         person = settings.people[min(settings.active_person, len(settings.people) - 1)]
         layout.prop(person, "armature", text="")
@@ -112,13 +115,31 @@ class PeoplePanel(_SidebarPanel, bpy.types.Panel):
         layout.operator("understudy.render_reference", icon="RENDER_STILL")
         if person.reference:
             layout.template_icon(icon_of(Path(bpy.path.abspath(person.reference))), scale=REFERENCE_SCALE)
-        _draw_bones(layout, person)
+        draw_bones(layout, context)
+
+
+class SkeletonPanel(_SidebarPanel, bpy.types.Panel):
+    bl_idname = "UNDERSTUDY_PT_skeleton"
+    bl_label = "Skeleton"
+    bl_order = 2
+
+    def draw_header(self, context):
+        self.layout.prop(context.scene.understudy, "show_skeleton", text="")
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = context.scene.understudy
+        layout.active = settings.show_skeleton
+        layout.prop(settings, "skeleton_opacity")
+        layout.prop(settings, "skeleton_backdrop")
 
 
 class SourcePanel(_SidebarPanel, bpy.types.Panel):
     bl_idname = "UNDERSTUDY_PT_source"
     bl_label = "Source"
-    bl_order = 2
+    bl_order = 3
 
     def draw(self, context):
         layout = self.layout
@@ -139,7 +160,7 @@ class SourcePanel(_SidebarPanel, bpy.types.Panel):
 class EnginePanel(_SidebarPanel, bpy.types.Panel):
     bl_idname = "UNDERSTUDY_PT_engine"
     bl_label = "Engine"
-    bl_order = 3
+    bl_order = 4
 
     def draw(self, context):
         layout = self.layout
@@ -168,15 +189,15 @@ def _draw_server(layout: bpy.types.UILayout) -> None:
     try:
         server.refresh(chosen.server())  # on a thread, and not more often than every few seconds
     except EnvironmentMissing as error:
-        _draw_lines(layout, error, "ERROR")
+        draw_lines(layout, error, "ERROR")
         layout.operator("understudy.create_environment", icon="IMPORT")
         layout.operator("understudy.open_preferences", text="Use an Existing One", icon="PREFERENCES")
         if environment.error:
-            _draw_lines(layout, environment.error, "ERROR")
+            draw_lines(layout, environment.error, "ERROR")
             layout.operator("understudy.open_log", icon="TEXT").which = "ENVIRONMENT"
         return
     except UnderstudyError as error:
-        _draw_lines(layout, error, "ERROR")
+        draw_lines(layout, error, "ERROR")
         layout.operator("understudy.open_preferences", text="Set Up the Server", icon="PREFERENCES")
         return
     row = layout.row(align=True)
@@ -189,7 +210,7 @@ def _draw_server(layout: bpy.types.UILayout) -> None:
             row.operator("understudy.start_server", text="", icon="PLAY")
     row.operator("understudy.open_preferences", text="", icon="PREFERENCES")
     if server.error:
-        _draw_lines(layout, server.error, "ERROR")
+        draw_lines(layout, server.error, "ERROR")
 
 
 def _draw_progress(layout: bpy.types.UILayout) -> None:
@@ -197,7 +218,7 @@ def _draw_progress(layout: bpy.types.UILayout) -> None:
     row.scale_y = 1.2
     row.progress(factor=session.progress.fraction, text=f"{session.progress.fraction:.0%}")
     row.operator("understudy.cancel", text="", icon="X")
-    for line in _wrap(session.progress.text):  # in the bar it would be cut where the sidebar is narrow
+    for line in wrap(session.progress.text):  # in the bar it would be cut where the sidebar is narrow
         layout.label(text=line)
 
 
@@ -207,7 +228,7 @@ def _draw_outcome(layout: bpy.types.UILayout) -> None:
         if session.outcome:
             layout.label(text=session.outcome, icon="CHECKMARK")
         return
-    box = _draw_lines(layout, error, "INFO" if isinstance(error, Cancelled) else "ERROR")
+    box = draw_lines(layout, error, "INFO" if isinstance(error, Cancelled) else "ERROR")
     if fix := _fix_of(error):
         operator, label, icon = fix
         box.separator()
@@ -220,50 +241,8 @@ def _fix_of(error: UnderstudyError) -> tuple[str, str, str] | None:
     return _PREFERENCES if fix and elsewhere and fix[0] in ("understudy.start_server", "understudy.open_log") else fix
 
 
-def _draw_bones(layout: bpy.types.UILayout, person) -> None:
-    row = layout.row(align=True)
-    row.prop(person, "show_bones", icon="DISCLOSURE_TRI_DOWN" if person.show_bones else "DISCLOSURE_TRI_RIGHT", emboss=False)
-    row.label(text=person.family if person.bones else "found at each take")
-    row.operator("understudy.detect_bones", text="", icon="VIEWZOOM")
-    if not person.show_bones or person.armature is None:
-        return
-    if not person.bones:
-        layout.operator("understudy.edit_bones", icon="BONE_DATA")
-        return
-    column = layout.column(align=True)
-    column.use_property_split = True
-    column.use_property_decorate = False
-    for entry in person.bones:
-        if entry.required or person.show_all_bones:
-            row = column.row()
-            row.alert = entry.required and not entry.bone
-            row.prop_search(entry, "bone", person.armature.data, "bones", text=entry.name.replace("_", " ").capitalize())
-    layout.prop(person, "show_all_bones")
-
-
-def _draw_lines(layout: bpy.types.UILayout, error: UnderstudyError, icon: str) -> bpy.types.UILayout:
-    """A box with what happened and what to do; more can be put into it."""
-    box = layout.box().column(align=True)
-    for number, line in enumerate(_wrap(error.message) + _wrap(error.remedy)):
-        box.label(text=line, icon="BLANK1" if number else icon)  # type: ignore[arg-type]
-    return box
-
-
-def _wrap(text: str) -> list[str]:
-    """`text` in lines that fit the region being drawn: labels do not wrap by themselves."""
-    letter = 7.0 * bpy.context.preferences.system.ui_scale  # pixels, about
-    letters = max(20, int(bpy.context.region.width / letter) - 9)
-    lines, line = [], ""
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > letters:
-            lines.append(line)
-            line = ""
-        line = f"{line} {word}".strip()
-    return [*lines, line]
-
-
 CLASSES = (
-    PeopleList, TakePanel, PeoplePanel, SourcePanel, EnginePanel,
+    PeopleList, TakePanel, PeoplePanel, SkeletonPanel, SourcePanel, EnginePanel,
 )  # fmt: skip
 
 

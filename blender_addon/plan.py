@@ -9,26 +9,11 @@ import bpy
 from ..core.errors import EmptyRange, InvalidReference, InvalidRequest, NoArmature, NoCamera, UnderstudyError
 from ..core.protocol import MAX_FRAMES, JobRequest
 from .generation import GenerationPlan
+from .people import active_armature, people_of
 from .preferences import preferences
-from .properties import UnderstudyPerson, find_engine
-from .sample_options import Person, SampleOptions, View
+from .properties import find_engine
+from .sample_options import SampleOptions, View
 from .session import TakePlan
-
-
-def active_armature(context: bpy.types.Context) -> bpy.types.Object | None:
-    """The active object if it is an armature, else the armature that moves it."""
-    active = context.object
-    if active is None or active.type == "ARMATURE":
-        return active
-    return active.find_armature()
-
-
-def add_person(context: bpy.types.Context, armature: bpy.types.Object) -> UnderstudyPerson:
-    settings = context.scene.understudy
-    person = settings.people.add()
-    person.armature = armature
-    settings.active_person = len(settings.people) - 1
-    return person
 
 
 def find_problem(context: bpy.types.Context) -> UnderstudyError | None:
@@ -95,12 +80,8 @@ def plan_samples(context: bpy.types.Context) -> SampleOptions:
     if problem := find_problem(context):
         raise problem
     settings = context.scene.understudy
-    people = tuple(Person(person.armature.name, person.armature, person.mapping()) for person in settings.people)
-    if not people:
-        armature = active_armature(context)
-        people = (Person(armature.name, armature),)
     return SampleOptions(
-        people, frames_of(context.scene), settings.width, settings.height, settings.source,
+        people_of(context), frames_of(context.scene), settings.width, settings.height, settings.source,
         _view(context) if settings.source == "VIEWPORT" else None,
     )  # fmt: skip
 

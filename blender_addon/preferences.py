@@ -86,14 +86,14 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
         return python
 
     def environment(self) -> EnvironmentSpec:
-        return EnvironmentSpec(_user_folder("environments") / "server", TorchBuild(self.torch_build), self.index_url)
+        return EnvironmentSpec(user_folder("environments") / "server", TorchBuild(self.torch_build), self.index_url)
 
     def data(self) -> Path:
-        return Path(bpy.path.abspath(self.data_folder)) if self.data_folder else _user_folder("server")
+        return Path(bpy.path.abspath(self.data_folder)) if self.data_folder else user_folder("server")
 
     def takes(self) -> Path:
         if not self.takes_folder or (self.takes_folder.startswith("//") and not bpy.data.filepath):
-            return _user_folder("takes")
+            return user_folder("takes")
         return Path(bpy.path.abspath(self.takes_folder))
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -145,7 +145,8 @@ def preferences() -> UnderstudyPreferences:
     return bpy.context.preferences.addons[ROOT].preferences  # type: ignore[return-value]
 
 
-def _user_folder(name: str) -> Path:
+def user_folder(name: str) -> Path:
+    """A folder of the user's own, which is kept when the extension is updated."""
     return Path(bpy.utils.extension_path_user(ROOT, path=name, create=True))
 
 

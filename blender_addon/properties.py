@@ -6,46 +6,38 @@ import zlib
 
 import bpy
 
-from ..core.pose.bones.roles import REQUIRED, Role
 from ..core.protocol import GenerationSettings
+from . import overlay
+from .instances import instances_collection
 from .messages import EngineInfo
 from .server_control import server
 
 DEFAULTS = GenerationSettings()
 
 
-class UnderstudyBone(bpy.types.PropertyGroup):
-    """`name` is a role of `core.pose.bones.roles`, `bone` the bone that plays it."""
+class UnderstudyRig(bpy.types.PropertyGroup):
+    """`object.understudy`: what `mapping` keeps on an armature. Overridable, so that linked characters can be mapped too."""
 
-    bone: bpy.props.StringProperty(name="Bone", description="The bone that plays this role; empty: none does")
+    mapping: bpy.props.StringProperty(
+        name="Bone Mapping", description="JSON, role to bone; empty: the bones are detected", override={"LIBRARY_OVERRIDABLE"}
+    )
+    family: bpy.props.StringProperty(
+        name="Rig", description="What the mapping was made from", override={"LIBRARY_OVERRIDABLE"}
+    )
 
-    @property
-    def required(self) -> bool:
-        return self.name in REQUIRED
+
+def _can_be_person(_person, candidate: bpy.types.Object) -> bool:
+    return candidate.type == "ARMATURE" or instances_collection(candidate)
 
 
 class UnderstudyPerson(bpy.types.PropertyGroup):
     armature: bpy.props.PointerProperty(
-        name="Armature", type=bpy.types.Object, poll=lambda _, candidate: candidate.type == "ARMATURE"
-    )
+        name="Armature", description="The character's armature, or an empty that instances a collection with one",
+        type=bpy.types.Object, poll=_can_be_person,
+    )  # fmt: skip
     reference: bpy.props.StringProperty(
         name="Reference", description="A picture of this character, on a plain background", subtype="FILE_PATH"
     )
-    bones: bpy.props.CollectionProperty(type=UnderstudyBone)
-    show_bones: bpy.props.BoolProperty(name="Bones", description="Look at, and change, which bone plays which role")
-    show_all_bones: bpy.props.BoolProperty(name="All Roles", description="Fingers, toes and the like too")
-    family: bpy.props.StringProperty(name="Rig")
-
-    def mapping(self) -> dict[str, str] | None:
-        """Role -> bone as the user left it; None where nobody has touched it, and the bones are detected at each take."""
-        return {entry.name: entry.bone for entry in self.bones if entry.bone} if self.bones else None
-
-    def set_mapping(self, mapping: dict[Role, str], family: str) -> None:
-        self.bones.clear()
-        for role in Role:
-            entry = self.bones.add()
-            entry.name, entry.bone = role.value, mapping.get(role, "")
-        self.family = family
 
 
 def engines() -> tuple[EngineInfo, ...]:
@@ -110,11 +102,29 @@ def _snap_height(settings: UnderstudySettings, _context) -> None:
     _snap(settings, "height")
 
 
+def _switch_overlay(_settings: UnderstudySettings, _context) -> None:
+    overlay.sync()
+
+
 class UnderstudySettings(bpy.types.PropertyGroup):
     """`scene.understudy`."""
 
     people: bpy.props.CollectionProperty(type=UnderstudyPerson)
     active_person: bpy.props.IntProperty(name="Person")
+
+    show_skeleton: bpy.props.BoolProperty(
+        name="Skeleton", description="Draw the skeletons over the 3D views as the engine will see them",
+        update=_switch_overlay,
+    )  # fmt: skip
+    skeleton_opacity: bpy.props.FloatProperty(name="Opacity", default=0.9, min=0, max=1, subtype="FACTOR")
+    skeleton_backdrop: bpy.props.FloatProperty(
+        name="Backdrop", description="How dark the scene behind the skeletons gets; at 1, they are as the engine reads them",
+        default=0.0, min=0, max=1, subtype="FACTOR",
+    )  # fmt: skip
+    show_bones: bpy.props.BoolProperty(name="Bones", description="Look at, and change, which bone plays which role")
+    show_all_roles: bpy.props.BoolProperty(
+        name="All Roles", description="Also the roles that a take can do without: fingers, toes, spine, eyes"
+    )
 
     source: bpy.props.EnumProperty(
         name="Seen From",
@@ -166,16 +176,18 @@ class UnderstudySettings(bpy.types.PropertyGroup):
         )  # fmt: skip
 
 
-CLASSES = (UnderstudyBone, UnderstudyPerson, UnderstudySettings)
+CLASSES = (UnderstudyRig, UnderstudyPerson, UnderstudySettings)
 
 
 def register() -> None:
     for kind in CLASSES:
         bpy.utils.register_class(kind)
     bpy.types.Scene.understudy = bpy.props.PointerProperty(type=UnderstudySettings)
+    bpy.types.Object.understudy = bpy.props.PointerProperty(type=UnderstudyRig, override={"LIBRARY_OVERRIDABLE"})
 
 
 def unregister() -> None:
+    del bpy.types.Object.understudy
     del bpy.types.Scene.understudy
     for kind in reversed(CLASSES):
         bpy.utils.unregister_class(kind)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.errors import NoCamera, PoseError
 from ..core.pose.intrinsics import Lens, camera_intrinsics, window_intrinsics
-from .sample_options import SampleOptions
+from .sample_options import SampleOptions, View
 
 _BLENDER_TO_CLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # a camera of Blender's looks along -z with y up
 
@@ -30,12 +30,15 @@ def look(scene: bpy.types.Scene, options: SampleOptions, depsgraph: bpy.types.De
         (view,) = camera_views(np.array(camera.matrix_world)[None], camera.name, [scene.frame_current])
         lens = lens_of(camera.data)  # type: ignore[arg-type]  # a camera object has a camera
         return Eye(view, lens_intrinsics(scene, options, lens), lens.orthographic)
-    viewport = options.view
-    window = np.array(viewport.window_matrix)
+    return look_at_viewport(options.view, options.width, options.height)
+
+
+def look_at_viewport(view: View, width: int, height: int) -> Eye:
+    """The whole viewport, fitted into a picture of `width` x `height` pixels."""
     intrinsics = window_intrinsics(
-        window, viewport.perspective, viewport.width, viewport.height, options.width, options.height
+        np.array(view.window_matrix), view.perspective, view.width, view.height, width, height
     )
-    return Eye(_BLENDER_TO_CLIP @ np.array(viewport.view_matrix), intrinsics, not viewport.perspective)
+    return Eye(_BLENDER_TO_CLIP @ np.array(view.view_matrix), intrinsics, not view.perspective)
 
 
 def camera_at(scene: bpy.types.Scene, frame: int) -> bpy.types.Object | None:

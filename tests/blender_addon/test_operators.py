@@ -91,22 +91,6 @@ def test_people_are_added_for_the_active_armature_and_removed(scene):
     assert [person.armature for person in scene.understudy.people] == [armature]
 
 
-def test_detected_bones_can_be_changed_and_are_used(scene, character):
-    understudy.detect_bones()
-    person = scene.understudy.people[0]
-    assert person.family == "Mixamo"
-    assert person.mapping()["left_forearm"] == "mixamorig:LeftForeArm"
-    person.bones["left_forearm"].bone = "nosuchbone"
-    with pytest.raises(RuntimeError, match="no bone 'nosuchbone'"):
-        understudy.generate()
-
-
-def test_a_mapping_by_hand_starts_empty_and_is_refused_until_it_is_filled(scene, character):
-    understudy.edit_bones()
-    with pytest.raises(RuntimeError, match="lacks"):
-        understudy.generate()
-
-
 def test_a_clip_is_exported_as_npz_or_as_openpose_json(scene, character, tmp_path):
     understudy.export_clip(filepath=str(tmp_path / "new" / "clip.npz"))
     clip = PoseClip.load(tmp_path / "new" / "clip.npz")

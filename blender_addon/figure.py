@@ -1,0 +1,139 @@
+"""The skeleton picture as triangles, for the gpu: what `core.control` draws for the engines. numpy, no bpy.
+
+Every shape is a convex outline stretched between two keypoints, or round one, from a table; later shapes lie over earlier ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..core.pose.skeleton import (
+    BODY_COLOURS,
+    BODY_LIMBS,
+    FACE,
+    HAND_COLOURS,
+    HAND_EDGES,
+    HAND_JOINT_COLOUR,
+    KEYPOINT_COUNT,
+    LEFT_HAND,
+    LIMB_BRIGHTNESS,
+    RIGHT_HAND,
+    TOES,
+)
+
+RED = (255, 40, 40)
+_HAND_LINE, _HAND_POINT, _FACE_POINT = 0.25, 1.0, 0.75  # half widths and radii, in those of a limb
+_SEGMENTS = 16  # of what is round
+_ANGLES = np.arange(_SEGMENTS) * (2 * np.pi / _SEGMENTS)
+_ROUND = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=-1)
+_SQUARE = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+_BIG_TOES, _SMALL_TOES = (np.array([toe[part] for toe in TOES]) for part in (1, 2))
+
+
+class Triangles(NamedTuple):
+    """positions float32 [V, 2], colours float32 [V, 4] of 0 to 1; three vertices a triangle."""
+
+    positions: np.ndarray
+    colours: np.ndarray
+
+
+class _Shape(NamedTuple):
+    """`start` and `end` are keypoints, or the toes behind them; a disc where they are the same."""
+
+    start: int
+    end: int
+    half_width: float
+    colour: Sequence[float]
+    square: bool = False
+
+
+def _shapes():
+    def dimmed(colour):
+        return [int(channel * LIMB_BRIGHTNESS) for channel in colour]
+
+    for (start, end), colour in zip(BODY_LIMBS, BODY_COLOURS, strict=False):
+        yield _Shape(start, end, 1, dimmed(colour))
+    for joint, colour in enumerate(BODY_COLOURS):
+        yield _Shape(joint, joint, 1, colour)
+    for number, (ankle, _, _, limb, joint) in enumerate(TOES, KEYPOINT_COUNT):
+        yield _Shape(ankle, number, 1, dimmed(limb))
+        yield _Shape(number, number, 1, joint)
+    for hand in (LEFT_HAND, RIGHT_HAND):
+        for (start, end), colour in zip(HAND_EDGES, HAND_COLOURS, strict=True):
+            yield _Shape(hand.start + start, hand.start + end, _HAND_LINE, colour, square=True)
+        for joint in range(hand.start, hand.stop):
+            yield _Shape(joint, joint, _HAND_POINT, HAND_JOINT_COLOUR)
+    for point in range(FACE.start, FACE.stop):
+        yield _Shape(point, point, _FACE_POINT, (255, 255, 255))
+
+
+def _fan(corners: np.ndarray) -> np.ndarray:
+    """The triangles of a convex outline [C, 2], as many as a round one has: vertices [V, 2]."""
+    triangles = [corners[[0, number, number + 1]] for number in range(1, len(corners) - 1)]
+    empty = np.zeros((3 * (_SEGMENTS - 2 - len(triangles)), 2))
+    return np.concatenate([*triangles, empty]).astype(np.float32)
+
+
+_TABLE = tuple(_shapes())  # N of them
+_STARTS, _ENDS = (np.array([getattr(shape, end) for shape in _TABLE]) for end in ("start", "end"))
+_IS_DISC = _STARTS == _ENDS
+_HALF_WIDTHS = np.array([shape.half_width for shape in _TABLE], np.float32)
+_OUTLINES = np.stack([_fan(_SQUARE if shape.square else _ROUND) for shape in _TABLE])  # [N, V, 2]
+_COLOURS = np.array([shape.colour for shape in _TABLE], np.float32) / 255
+
+
+def stick_of(width: int, height: int) -> float:
+    """Half the width of a limb, in pixels of a picture this size: 4 where the short side is 512."""
+    return max(2.0, min(width, height) / 128)
+
+
+def draw_people(points: np.ndarray, shown: np.ndarray, stick: float, opacity: float = 1.0) -> Triangles:
+    """People's keypoints [P, 134, 2], pixels, where `shown` [P, 134]; later people over earlier ones."""
+    toes = (points[:, _BIG_TOES] + points[:, _SMALL_TOES]) / 2
+    points = np.concatenate([points, toes], axis=1, dtype=np.float32)
+    shown = np.concatenate([shown, shown[:, _BIG_TOES] & shown[:, _SMALL_TOES]], axis=1)
+    people, shapes = np.nonzero(shown[:, _STARTS] & shown[:, _ENDS])  # M shapes, person by person
+    starts, ends = points[people, _STARTS[shapes]], points[people, _ENDS[shapes]]
+    half_widths = stick * _HALF_WIDTHS[shapes]
+    along = (ends - starts) / 2
+    along[_IS_DISC[shapes], 0] = half_widths[_IS_DISC[shapes]]
+    return _stretch(_OUTLINES[shapes], (starts + ends) / 2, along, half_widths, _COLOURS[shapes], opacity)
+
+
+def draw_lines(starts: np.ndarray, ends: np.ndarray, width: float, colour: Sequence[int], opacity: float = 1.0) -> Triangles:
+    """Bars [N, 2] to [N, 2], `width` pixels wide."""
+    count = len(starts)
+    outlines = np.broadcast_to(_fan(_SQUARE)[:6], (count, 6, 2))
+    colours = np.broadcast_to(np.array(colour, np.float32) / 255, (count, 3))
+    return _stretch(outlines, (starts + ends) / 2, (ends - starts) / 2, np.full(count, width / 2), colours, opacity)
+
+
+def draw_crosses(points: np.ndarray, size: float) -> Triangles:
+    """Red crosses at [N, 2], pixels, that reach `size` to each side."""
+    arms = np.array([(1, 1), (1, -1)]) * size
+    starts, ends = (np.concatenate([points + sign * arm for arm in arms]) for sign in (-1, 1))
+    return draw_lines(starts, ends, size / 2, RED)
+
+
+def draw_frame(low: np.ndarray, high: np.ndarray, width: float, colour: Sequence[int], opacity: float) -> Triangles:
+    """The outline of the rectangle between two corners [2]."""
+    ring = np.array([low, (high[0], low[1]), high, (low[0], high[1])], float)
+    return draw_lines(ring, np.roll(ring, -1, axis=0), width, colour, opacity)
+
+
+def draw_rectangle(low: np.ndarray, high: np.ndarray, colour: Sequence[int], opacity: float) -> Triangles:
+    middle = (low[1] + high[1]) / 2
+    return draw_lines(np.array([(low[0], middle)]), np.array([(high[0], middle)]), abs(high[1] - low[1]), colour, opacity)
+
+
+def _stretch(outlines, centres, along, half_widths, colours, opacity: float) -> Triangles:
+    """`outlines` [M, V, 2] to the half axes `along` [M, 2] and `half_widths` [M] across them."""
+    across = np.stack([-along[:, 1], along[:, 0]], axis=-1)
+    across = across * (half_widths / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9))[:, None]
+    positions = centres[:, None] + outlines[..., :1] * along[:, None] + outlines[..., 1:] * across[:, None]
+    rgba = np.full((*positions.shape[:2], 4), opacity, np.float32)
+    rgba[..., :3] = colours[:, None]
+    return Triangles(positions.reshape(-1, 2).astype(np.float32, copy=False), rgba.reshape(-1, 4))

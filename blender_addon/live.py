@@ -1,0 +1,228 @@
+"""People as they stand at this moment, for the overlay. Reads what Blender has evaluated anyway, and never goes to a frame."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import bpy
+import numpy as np
+
+from ..core.errors import NotHumanoid, PoseError
+from ..core.pose.bones.roles import REQUIRED, Role
+from ..core.pose.camera import project
+from ..core.pose.detect import Detection
+from ..core.pose.rig import Attachment, Posed
+from ..core.pose.skeleton import INDEX, KEYPOINT_COUNT
+from ..core.pose.stand_ins import stand_in
+from . import mapping
+from .figure import stick_of
+from .instances import find_person
+from .rigs import Rig
+from .sample_options import Person, SampleOptions, View
+from .samples import seen
+from .viewpoint import Eye, look, look_at_viewport
+
+# With fewer of the required bones than these, where the others would be is anybody's guess.
+_ENOUGH = len(REQUIRED) // 2
+
+
+class Pose(NamedTuple):
+    """One person at this moment, in camera space.
+
+    title    who that is, and what the rig was taken for
+    points   [134, 3]
+    visible  bool [134]
+    missing  the required roles that no bone plays, and where their joints would be [M, 3]
+    """
+
+    title: str
+    points: np.ndarray
+    visible: np.ndarray
+    missing: tuple[Role, ...]
+    missing_points: np.ndarray
+
+
+class Figures(NamedTuple):
+    """People in a region, the farthest first. Pixels of the region, y up.
+
+    points    [P, 134, 2]
+    shown     bool [P, 134], what the engine will see
+    stick     half the width of limbs
+    missing   the roles that no bone plays, and where their joints would be [M, 2]
+    picture   two corners [2, 2] of what the engine sees, where the region looks through the same eye; else None
+    """
+
+    points: np.ndarray
+    shown: np.ndarray
+    stick: float
+    missing: tuple[Role, ...]
+    missing_points: np.ndarray
+    picture: np.ndarray | None
+
+
+class LivePerson:
+    """One person whose bones were found once, to be read over and over. Raises `NotHumanoid` where too few are known."""
+
+    def __init__(self, scene: bpy.types.Scene, person: Person):
+        known = mapping.bones_of(person.armature)
+        self._title = f"{person.name}: {known.family}, {known.confidence:.0%}"
+        person = find_person(person)
+        bones = {role: bone for role, bone in known.bones.items() if known.states[role] != "gone"}
+        if known.problem and len(REQUIRED) - len(known.lacking) < _ENOUGH:
+            raise known.problem
+        self._rig = Rig(person, Detection(known.family, bones, known.confidence, ()))
+        self._stand_ins = stand_in(self._rig.samples().rest)
+        self._preparing: Iterator[None] | None = self._rig.prepare(scene) if "head" in bones else None
+        self._attachment: Attachment | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self._preparing is None
+
+    def prepare(self) -> None:
+        """Do a step, of a few milliseconds, of what makes the head exact."""
+        try:
+            next(self._preparing or iter(()))
+        except StopIteration:
+            self._preparing = self._attachment = None
+
+    def read(self, depsgraph: bpy.types.Depsgraph, eye: Eye) -> Pose:
+        """Raises `PoseError`, and `NotHumanoid` where the person stands neither in the rest pose nor now."""
+        matrices, world = self._rig.read(depsgraph)
+        matrices = self._stand_ins.extend(matrices)
+        if self._attachment is None:
+            self._attachment = self._attach(matrices)
+        points, visible = seen(
+            self._attachment, matrices[None], world[None], eye.view[None], np.array([eye.orthographic])
+        )
+        count = len(self._stand_ins.roles)
+        joints = (eye.view @ world @ matrices[len(matrices) - count :])[:, :3, 3]
+        visible[0, self._attachment.keypoints[self._attachment.rows >= len(matrices) - count]] = False
+        if not visible[0, [INDEX["left_shoulder"], INDEX["right_shoulder"]]].all():
+            visible[0, INDEX["neck"]] = False
+        return Pose(self._title, points[0], visible[0], self._stand_ins.roles, joints)
+
+    def _attach(self, matrices: np.ndarray) -> Attachment:
+        samples = self._rig.samples()
+        rest: Posed = self._stand_ins.complete(samples.rest)
+        return dataclasses.replace(samples, rest=rest, matrices=[matrices]).attach()
+
+
+class Live:
+    """The people of a scene, found when they are first looked at."""
+
+    def __init__(self) -> None:
+        self._people: dict[tuple, LivePerson | NotHumanoid] = {}
+
+    def forget(self) -> None:
+        self._people.clear()
+
+    @property
+    def ready(self) -> bool:
+        return all(one.ready for one in self._found)
+
+    def prepare(self) -> None:
+        for one in self._found:
+            one.prepare()
+
+    @property
+    def _found(self) -> list[LivePerson]:
+        return [one for one in self._people.values() if isinstance(one, LivePerson)]
+
+    def look(self, scene: bpy.types.Scene, people: tuple[Person, ...], depsgraph: bpy.types.Depsgraph, eye: Eye):
+        """The poses of those who can be seen, and why the others cannot: (list of `Pose`, list of errors)."""
+        poses: list[Pose] = []
+        problems: list[PoseError] = []
+        for person in people:
+            try:
+                poses.append(self._find(scene, person).read(depsgraph, eye))
+            except PoseError as error:
+                problems.append(error)
+            except ReferenceError:  # deleted, or replaced by an undo: found anew when this is drawn next
+                self.forget()
+        return poses, problems
+
+    def _find(self, scene: bpy.types.Scene, person: Person) -> LivePerson:
+        armature = mapping.armature_of(person.armature)
+        if armature.mode == "EDIT":
+            raise PoseError(f"{armature.name!r} is in Edit Mode, where it has no pose.", "Leave Edit Mode to see the skeleton.")
+        kept = None if person.mapping is None else tuple(person.mapping.items())
+        key = (person.armature.session_uid, armature.session_uid, mapping.fingerprint(armature), kept)
+        if key not in self._people:
+            try:
+                self._people[key] = LivePerson(scene, person)
+            except NotHumanoid as error:
+                self._people[key] = error.with_traceback(None)  # which would keep the armature
+        found = self._people[key]
+        if isinstance(found, NotHumanoid):
+            raise found
+        return found
+
+
+def place(poses: list[Pose], eye: Eye, options: SampleOptions, view: View) -> Figures:
+    """Poses seen by `eye`, which draws the picture of `options`, in the region of `view`.
+
+    Where the region looks through the same eye, all is as in the picture; else the same keypoints are seen from elsewhere.
+    """
+    poses = sorted(poses, key=lambda pose: -pose.points[INDEX["neck"], 2])
+    points = np.array([pose.points for pose in poses]).reshape(-1, KEYPOINT_COUNT, 3)
+    visible = np.array([pose.visible for pose in poses]).reshape(-1, KEYPOINT_COUNT)
+    missing = tuple(role for pose in poses for role in pose.missing)
+    missing_points = np.concatenate([np.empty((0, 3)), *(pose.missing_points for pose in poses)])
+    size = np.array([options.width, options.height])
+
+    pixels = _project(points, eye)
+    shown = visible & _in_front(points, eye) & ((pixels >= 0) & (pixels < size)).all(axis=-1)
+    region = look_at_viewport(view, view.width, view.height)
+    if _is_same(eye, region):
+        scale = np.diag(region.intrinsics)[:2] / np.diag(eye.intrinsics)[:2]
+        offset = region.intrinsics[:2, 2] - scale * eye.intrinsics[:2, 2]
+        crosses = _project(missing_points, eye) * scale + offset
+        return Figures(
+            _flip(pixels * scale + offset, view), shown, stick_of(*size) * float(np.sqrt(scale.prod())),
+            missing, _flip(crosses, view), _flip(np.array([(0, 0), size]) * scale + offset, view),
+        )  # fmt: skip
+    turn = region.view[:3, :3] @ eye.view[:3, :3].T  # both are rigid
+    move = region.view[:3, 3] - turn @ eye.view[:3, 3]
+    points, missing_points = (known @ turn.T + move for known in (points, missing_points))
+    shown &= _in_front(points, region)
+    ahead = _in_front(missing_points, region)
+    order = np.argsort(-points[:, INDEX["neck"], 2], kind="stable")
+    stick = stick_of(*size) * min(view.width / options.width, view.height / options.height)
+    return Figures(
+        _flip(_project(points, region), view)[order], shown[order], stick,
+        tuple(role for role, seen_here in zip(missing, ahead, strict=True) if seen_here),
+        _flip(_project(missing_points, region), view)[ahead], None,
+    )  # fmt: skip
+
+
+def see(live: Live, context: bpy.types.Context, people: tuple[Person, ...]):
+    """What the 3D view of `context` is to show: (`Figures`, titles, errors). Raises `NoCamera`, `PoseError`."""
+    scene, settings = context.scene, context.scene.understudy
+    view = View.from_region(context.region, context.region_data)
+    options = SampleOptions(people, (scene.frame_current,), settings.width, settings.height, settings.source, view)
+    depsgraph = context.view_layer.depsgraph
+    eye = look(scene, options, depsgraph)
+    poses, problems = live.look(scene, people, depsgraph, eye)
+    return place(poses, eye, options, view), [pose.title for pose in poses], problems
+
+
+def _is_same(eye: Eye, other: Eye) -> bool:
+    return eye.orthographic == other.orthographic and np.allclose(eye.view, other.view, rtol=1e-4, atol=1e-4)
+
+
+def _in_front(points: np.ndarray, eye: Eye) -> np.ndarray:
+    return (points[..., 2] > 1e-4) | eye.orthographic
+
+
+def _project(points: np.ndarray, eye: Eye) -> np.ndarray:
+    """[..., 3] camera space to pixels [..., 2], y down."""
+    flat = points.reshape(1, 1, -1, 3)
+    return project(flat, eye.intrinsics[None], np.array([eye.orthographic])).reshape(*points.shape[:-1], 2)
+
+
+def _flip(pixels: np.ndarray, view: View) -> np.ndarray:
+    """y down to y up, as a region counts."""
+    return pixels * [1, -1] + [0, view.height]

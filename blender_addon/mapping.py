@@ -1,0 +1,145 @@
+"""Which bone plays which role of an armature, as its owner left it there, else as detected; and how that is known.
+
+What a user changed is kept on the armature object itself, so that it travels with the file, and by append and link.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import bpy
+import numpy as np
+
+from ..core.errors import NotHumanoid
+from ..core.pose.bones.roles import REQUIRED, Role
+from ..core.pose.detect import Detection, from_mapping
+from .instances import find_person
+from .rigs import find_bones
+from .sample_options import Person
+
+BY_HAND = "By hand"
+State = Literal["found", "guessed", "chosen", "missing", "gone"]
+
+
+@dataclass(frozen=True)
+class RigBones:
+    """An armature's bones, as far as they are known.
+
+    bones       role -> bone name
+    states      of every role: found by name, guessed from the geometry, chosen by the user, missing, or gone from the armature
+    changed     whether the user had a hand in it
+    problem     why no take can be made of it, or None
+    """
+
+    family: str
+    confidence: float
+    bones: dict[Role, str]
+    states: dict[Role, State]
+    warnings: tuple[str, ...]
+    changed: bool
+    problem: NotHumanoid | None
+
+    @property
+    def lacking(self) -> tuple[Role, ...]:
+        """The roles without which there is no take."""
+        return tuple(role for role in REQUIRED if self.states[role] in ("missing", "gone"))
+
+
+_detected: dict[int, tuple[int, Detection | NotHumanoid]] = {}  # by armature, with a fingerprint of its bones
+
+
+def armature_of(owner: bpy.types.Object) -> bpy.types.Object:
+    """The armature itself, where `owner` instances a collection. Raises `NoArmature`."""
+    return find_person(Person(owner.name, owner)).armature
+
+
+def bones_of(owner: bpy.types.Object) -> RigBones:
+    """Of an armature, or of an empty that instances one. Quick but for the first time. Raises `NoArmature`."""
+    armature = armature_of(owner)
+    detected = _detect(armature)
+    if (kept := remembered(owner)) is None:
+        if isinstance(detected, NotHumanoid):
+            return RigBones("", 0.0, {}, {role: "missing" for role in Role}, (), False, detected)
+        states = {role: detected.state(role) for role in Role}
+        return RigBones(
+            detected.family, detected.confidence, dict(detected.mapping), states, detected.warnings, False, None
+        )
+    found = {} if isinstance(detected, NotHumanoid) else detected.mapping
+    states = {role: _state(role, kept.get(role, ""), found, detected, armature) for role in Role}
+    family, problem = owner.understudy.family, None
+    try:
+        parents = {bone.name: None for bone in armature.data.bones}
+        from_mapping(kept, parents, repr(armature.name))
+    except NotHumanoid as error:
+        problem = error
+    return RigBones(family, 1.0, kept, states, (), True, problem)
+
+
+def remembered(owner: bpy.types.Object) -> dict[Role, str] | None:
+    """Role -> bone as the user left it on `owner`, else on the armature that it instances; None where nobody touched it."""
+    for kept in (owner, armature_of(owner)):
+        if kept.understudy.mapping:
+            return {Role(role): bone for role, bone in json.loads(kept.understudy.mapping).items()}
+    return None
+
+
+def remember(owner: bpy.types.Object, mapping: Mapping[str, str], family: str) -> None:
+    owner.understudy.mapping = json.dumps({role: bone for role, bone in mapping.items() if bone})
+    owner.understudy.family = family
+
+
+def choose(owner: bpy.types.Object, role: str, bone: str) -> None:
+    """Let `bone` play `role`, and no other role; "" for none."""
+    known = bones_of(owner)
+    mapping = {other: played for other, played in known.bones.items() if played != bone and other != role}
+    remember(owner, {**mapping, Role(role): bone}, known.family or BY_HAND)
+
+
+def forget(owner: bpy.types.Object) -> None:
+    """Detect the bones again, now and at each take."""
+    owner.understudy.mapping = owner.understudy.family = ""
+    _detected.pop(armature_of(owner).session_uid, None)
+
+
+def forget_all() -> None:
+    """Everything that is known without being kept on an armature: another file is open."""
+    _detected.clear()
+
+
+def read_only_reason(owner: bpy.types.Object) -> str | None:
+    """Why the mapping of `owner` cannot be changed, or None."""
+    if owner.library is None:
+        return None
+    return f"{owner.name} is linked: make a library override of it, or map its bones in the file it comes from"
+
+
+def fingerprint(armature: bpy.types.Object) -> int:
+    """Differs when bones are renamed, added or moved in Edit Mode."""
+    bones = armature.data.bones
+    heads = np.empty(len(bones) * 3, np.float32)
+    bones.foreach_get("head_local", heads)
+    return hash((tuple(bones.keys()), heads.tobytes()))
+
+
+def _detect(armature: bpy.types.Object) -> Detection | NotHumanoid:
+    mark = fingerprint(armature)
+    known = _detected.get(armature.session_uid)
+    if known is None or known[0] != mark:
+        found: Detection | NotHumanoid
+        try:
+            found = find_bones(armature)
+        except NotHumanoid as error:
+            found = error.with_traceback(None)  # which would keep the armature
+        known = _detected[armature.session_uid] = mark, found
+    return known[1]
+
+
+def _state(role: Role, bone: str, found: Mapping[Role, str], detected, armature: bpy.types.Object) -> State:
+    if not bone:
+        return "missing"
+    if bone not in armature.data.bones:
+        return "gone"
+    return detected.state(role) if found.get(role) == bone else "chosen"
