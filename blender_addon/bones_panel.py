@@ -45,17 +45,10 @@ def draw_bones(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         return
     header, body = layout.panel_prop(context.scene.understudy, "show_bones")
     header.alert = known.problem is not None
-    header.label(text=_title(known), icon="ERROR" if known.problem or known.warnings else "BONE_DATA")
+    header.label(text=known.title, icon="ERROR" if known.problem or known.warnings else "BONE_DATA")
     if body:
         _draw_buttons(body, known)
         _draw_roles(body, context, known)
-
-
-def _title(known: RigBones) -> str:
-    if not known.family:
-        return "Bones: not known"
-    changed = ", changed" if known.changed else f", {known.confidence:.0%}"
-    return f"Bones: {known.family}{changed}"
 
 
 def _draw_buttons(layout: bpy.types.UILayout, known: RigBones) -> None:

@@ -90,14 +90,17 @@ def stick_of(width: int, height: int) -> float:
     return max(2.0, min(width, height) / 128)
 
 
-def draw_people(points: np.ndarray, shown: np.ndarray, stick: float, opacity: float = 1.0) -> Triangles:
-    """People's keypoints [P, 134, 2], pixels, where `shown` [P, 134]; later people over earlier ones."""
+def draw_people(points: np.ndarray, shown: np.ndarray, sticks: np.ndarray, opacity: float = 1.0) -> Triangles:
+    """People's keypoints [P, 134, 2], pixels, where `shown` [P, 134]; later people over earlier ones.
+
+    `sticks` [P] is half the width of their limbs.
+    """
     toes = (points[:, _BIG_TOES] + points[:, _SMALL_TOES]) / 2
     points = np.concatenate([points, toes], axis=1, dtype=np.float32)
     shown = np.concatenate([shown, shown[:, _BIG_TOES] & shown[:, _SMALL_TOES]], axis=1)
     people, shapes = np.nonzero(shown[:, _STARTS] & shown[:, _ENDS])  # M shapes, person by person
     starts, ends = points[people, _STARTS[shapes]], points[people, _ENDS[shapes]]
-    half_widths = stick * _HALF_WIDTHS[shapes]
+    half_widths = sticks[people] * _HALF_WIDTHS[shapes]
     along = (ends - starts) / 2
     along[_IS_DISC[shapes], 0] = half_widths[_IS_DISC[shapes]]
     return _stretch(_OUTLINES[shapes], (starts + ends) / 2, along, half_widths, _COLOURS[shapes], opacity)

@@ -49,14 +49,14 @@ class Figures(NamedTuple):
 
     points    [P, 134, 2]
     shown     bool [P, 134], what the engine will see
-    stick     half the width of limbs
+    sticks    [P], half the width of limbs
     missing   the roles that no bone plays, and where their joints would be [M, 2]
     picture   two corners [2, 2] of what the engine sees, where the region looks through the same eye; else None
     """
 
     points: np.ndarray
     shown: np.ndarray
-    stick: float
+    sticks: np.ndarray
     missing: tuple[Role, ...]
     missing_points: np.ndarray
     picture: np.ndarray | None
@@ -67,7 +67,7 @@ class LivePerson:
 
     def __init__(self, scene: bpy.types.Scene, person: Person):
         known = mapping.bones_of(person.armature)
-        self._title = f"{person.name}: {known.family}, {known.confidence:.0%}"
+        self._title = f"{person.name}: {known.title}"
         person = find_person(person)
         bones = {role: bone for role, bone in known.bones.items() if known.states[role] != "gone"}
         if known.problem and len(REQUIRED) - len(known.lacking) < _ENOUGH:
@@ -175,24 +175,26 @@ def place(poses: list[Pose], eye: Eye, options: SampleOptions, view: View) -> Fi
 
     pixels = _project(points, eye)
     shown = visible & _in_front(points, eye) & ((pixels >= 0) & (pixels < size)).all(axis=-1)
+    sticks = np.full(len(points), stick_of(*size))
     region = look_at_viewport(view, view.width, view.height)
     if _is_same(eye, region):
-        scale = np.diag(region.intrinsics)[:2] / np.diag(eye.intrinsics)[:2]
+        scale = np.diag(region.intrinsics)[:2] / np.diag(eye.intrinsics)[:2]  # and no turn: both look the same way
         offset = region.intrinsics[:2, 2] - scale * eye.intrinsics[:2, 2]
         crosses = _project(missing_points, eye) * scale + offset
         return Figures(
-            _flip(pixels * scale + offset, view), shown, stick_of(*size) * float(np.sqrt(scale.prod())),
+            _flip(pixels * scale + offset, view), shown, sticks * np.sqrt(scale.prod()),
             missing, _flip(crosses, view), _flip(np.array([(0, 0), size]) * scale + offset, view),
         )  # fmt: skip
     turn = region.view[:3, :3] @ eye.view[:3, :3].T  # both are rigid
     move = region.view[:3, 3] - turn @ eye.view[:3, 3]
+    sticks = sticks / _scale(points, eye)
     points, missing_points = (known @ turn.T + move for known in (points, missing_points))
+    sticks = sticks * _scale(points, region)
     shown &= _in_front(points, region)
     ahead = _in_front(missing_points, region)
     order = np.argsort(-points[:, INDEX["neck"], 2], kind="stable")
-    stick = stick_of(*size) * min(view.width / options.width, view.height / options.height)
     return Figures(
-        _flip(_project(points, region), view)[order], shown[order], stick,
+        _flip(_project(points, region), view)[order], shown[order], sticks[order],
         tuple(role for role, seen_here in zip(missing, ahead, strict=True) if seen_here),
         _flip(_project(missing_points, region), view)[ahead], None,
     )  # fmt: skip
@@ -210,7 +212,14 @@ def see(live: Live, context: bpy.types.Context, people: tuple[Person, ...]):
 
 
 def _is_same(eye: Eye, other: Eye) -> bool:
-    return eye.orthographic == other.orthographic and np.allclose(eye.view, other.view, rtol=1e-4, atol=1e-4)
+    tolerance = 1e-4 * (1 + np.abs(eye.view[:3, 3]).max())  # a viewport's matrices have single precision
+    return eye.orthographic == other.orthographic and bool(np.abs(eye.view - other.view).max() < tolerance)
+
+
+def _scale(points: np.ndarray, eye: Eye) -> np.ndarray:
+    """Pixels a metre [P], at the necks of keypoints [P, 134, 3]."""
+    depth = 1.0 if eye.orthographic else np.maximum(points[:, INDEX["neck"], 2], 0.1)
+    return eye.intrinsics[0, 0] / np.broadcast_to(depth, len(points))
 
 
 def _in_front(points: np.ndarray, eye: Eye) -> np.ndarray:

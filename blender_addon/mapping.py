@@ -43,6 +43,12 @@ class RigBones:
     problem: NotHumanoid | None
 
     @property
+    def title(self) -> str:
+        if not self.family:
+            return "Bones not known"
+        return f"{self.family}, changed" if self.changed else f"{self.family}, {self.confidence:.0%}"
+
+    @property
     def lacking(self) -> tuple[Role, ...]:
         """The roles without which there is no take."""
         return tuple(role for role in REQUIRED if self.states[role] in ("missing", "gone"))

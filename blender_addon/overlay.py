@@ -71,7 +71,7 @@ def _prepare() -> float | None:
 
 def _draw_figures(settings, figures: Figures) -> None:
     scale = bpy.context.preferences.system.ui_scale
-    layers = [draw_people(figures.points, figures.shown, figures.stick, settings.skeleton_opacity)]
+    layers = [draw_people(figures.points, figures.shown, figures.sticks, settings.skeleton_opacity)]
     if figures.picture is not None:
         low, high = figures.picture
         if settings.skeleton_backdrop:
