@@ -74,7 +74,7 @@ class LivePerson:
             raise known.problem
         self._rig = Rig(person, Detection(known.family, bones, known.confidence, ()))
         self._stand_ins = stand_in(self._rig.samples().rest)
-        self._preparing: Iterator[None] | None = self._rig.prepare(scene) if "head" in bones else None
+        self._preparing: Iterator[None] | None = None if known.lacking else self._rig.prepare(scene)
         self._attachment: Attachment | None = None
 
     @property

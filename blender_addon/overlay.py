@@ -17,6 +17,9 @@ _TEXT_SIZE, _MARGIN, _CROSS = 11, 20, 7  # pixels at a resolution scale of 1
 _WHITE = (235, 235, 235)
 _BELOW_ASSETS = 60  # pixels from the lower edge: the asset shelf and the status of the 3D view are there
 
+draw_handler_add = bpy.types.SpaceView3D.draw_handler_add
+draw_handler_remove = bpy.types.SpaceView3D.draw_handler_remove
+
 _live = Live()
 _handler: object | None = None
 
@@ -26,7 +29,7 @@ def sync() -> None:
     global _handler
     wanted = any(scene.understudy.show_skeleton for scene in bpy.data.scenes)
     if wanted and _handler is None:
-        _handler = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
+        _handler = draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
     elif not wanted:
         remove()
     redraw()
@@ -35,7 +38,7 @@ def sync() -> None:
 def remove() -> None:
     global _handler
     if _handler is not None:
-        bpy.types.SpaceView3D.draw_handler_remove(_handler, "WINDOW")
+        draw_handler_remove(_handler, "WINDOW")
         _handler = None
     _live.forget()
 
