@@ -113,7 +113,8 @@ class RenderReference(_PersonOperator, bpy.types.Operator):
         size = settings.width, settings.height
         try:
             person = self.person(context)
-            path = render_reference(context.scene, people.to_sample(person.armature), size, preferences().takes() / "references")
+            drawn = people.to_sample(person.armature)
+            path = render_reference(context.scene, drawn, size, preferences().takes() / "references")
         except UnderstudyError as error:
             return _fail(self, error)
         person.reference = str(path)
