@@ -12,7 +12,7 @@ from pathlib import Path
 from ..core.errors import Cancelled, JobNotFound, ServerUnreachable, Unauthorized, from_json
 from ..core.protocol import Event, EventKind
 from .client import Client
-from .messages import FrameSaved, Post, PreviewSaved, Queued, Reconnecting, Started, StepDone
+from .messages import FrameSaved, Noted, Post, PreviewSaved, Queued, Reconnecting, Started, StepDone
 from .storage import save
 
 RETRIES = 6  # connections in a row that brought nothing new
@@ -115,6 +115,8 @@ class JobFollower:
                 self._post(Queued(data["position"]))
             case EventKind.STARTED:
                 self._post(Started(data["device"]))
+            case EventKind.NOTE:
+                self._post(Noted(data["text"]))
             case EventKind.STEP:
                 self._post(StepDone(data["step"], data["steps"], data["eta"]))
             case EventKind.PREVIEW:

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UnderstudyError
-from ..core.protocol import GenerationSettings
+from ..core.protocol import GenerationSettings, MemoryNeeds
 from .record import TakeRecord
 
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What the panel needs to know of an engine that the server offers."""
+    """What the panel needs to know of an engine that the server offers.
+
+    `presets` are the settings that each begins with, "exact" as published; `lacking` says which of its weights are not there.
+    """
 
     name: str
     title: str
     licence: str
-    memory_mb: int
-    size_multiple: int
+    memory: MemoryNeeds
     max_pixels: int
     reads_prompt: bool
     max_people: int
-    defaults: GenerationSettings
+    presets: Mapping[str, GenerationSettings]
+    lacking: tuple[str, ...]
 
     @classmethod
     def from_json(cls, data: dict) -> EngineInfo:
-        own = {name: data[name] for name in cls.__dataclass_fields__ if name != "defaults"}
-        return cls(**own, defaults=GenerationSettings.from_json(data["defaults"]))
+        own = {name: data[name] for name in cls.__dataclass_fields__}
+        presets = {name: GenerationSettings.from_json(settings) for name, settings in data["presets"].items()}
+        return cls(**own | {"memory": MemoryNeeds(**data["memory"]), "presets": presets, "lacking": tuple(data["lacking"])})
+
+    def memory_bytes(self, settings: GenerationSettings, frames: int) -> int:
+        """About what a take of `frames` needs on the server's device."""
+        return self.memory.weights_bytes(settings) + self.memory.working_bytes(settings, frames)
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,13 @@ class Queued:
 @dataclass(frozen=True)
 class Started:
     device: str
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something that people should know of how the job goes."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -141,7 +156,7 @@ class EnvironmentFailed:
 
 Message = (
     ServerStarting | ServerFound | ServerStopped | ServerFailed
-    | Submitting | Submitted | Queued | Started | StepDone | PreviewSaved | FrameSaved | Reconnecting | Finished | Failed
-    | EnvironmentProgress | EnvironmentReady | EnvironmentFailed
+    | Submitting | Submitted | Queued | Started | Noted | StepDone | PreviewSaved | FrameSaved | Reconnecting
+    | Finished | Failed | EnvironmentProgress | EnvironmentReady | EnvironmentFailed
 )  # fmt: skip
 Post = Callable[[Message], None]

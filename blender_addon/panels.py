@@ -10,6 +10,7 @@ from ..core.errors import (
     Cancelled,
     EnvironmentMissing,
     InvalidReference,
+    InvalidWeights,
     JobFailed,
     NotHumanoid,
     ServerStartFailed,
@@ -37,6 +38,7 @@ FIXES: dict[type[UnderstudyError], tuple[str, str, str]] = {
     NotHumanoid: ("understudy.show_bones", "Map the Bones by Hand", "BONE_DATA"),
     JobFailed: ("understudy.open_log", "Open Log", "TEXT"),
     WorkerDied: ("understudy.open_log", "Open Log", "TEXT"),
+    InvalidWeights: ("understudy.open_preferences", "Choose the Weights Folder", "PREFERENCES"),
     InvalidReference: ("understudy.render_reference", "Render Reference", "RENDER_STILL"),
 }
 _PREFERENCES = ("understudy.open_preferences", "Open Preferences", "PREFERENCES")
@@ -169,6 +171,9 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         settings = context.scene.understudy
         engine = find_engine(settings.engine)
         layout.prop(settings, "engine_choice", text="Engine")
+        if limit := plan.find_engine_limit(context):
+            draw_lines(layout, limit, "ERROR")
+        layout.prop(settings, "preset")
         column = layout.column(align=True)
         column.prop(settings, "width")
         column.prop(settings, "height")
@@ -177,6 +182,9 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         layout.prop(settings, "seed")
         if engine and engine.reads_prompt:
             layout.prop(settings, "prompt")
+        if engine:
+            needed = engine.memory_bytes(settings.generation_settings(), len(plan.frames_of(context.scene)))
+            layout.label(text=f"Needs about {needed / 1e9:.1f} GB of memory")
 
 
 def _draw_server(layout: bpy.types.UILayout) -> None:

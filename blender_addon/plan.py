@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 
-from ..core.errors import EmptyRange, InvalidReference, InvalidRequest, NoArmature, NoCamera, UnderstudyError
+from ..core.errors import EmptyRange, InvalidReference, InvalidRequest, InvalidWeights, NoArmature, NoCamera, UnderstudyError
 from ..core.protocol import MAX_FRAMES, JobRequest
 from .generation import GenerationPlan
 from .people import active_armature, people_of
@@ -34,12 +34,14 @@ def find_problem(context: bpy.types.Context) -> UnderstudyError | None:
     return None
 
 
-def find_engine_limit(context: bpy.types.Context) -> InvalidRequest | None:
-    """What the settings ask for that the engine cannot do; not known while no server has been asked."""
+def find_engine_limit(context: bpy.types.Context) -> UnderstudyError | None:
+    """What the settings ask for that the engine cannot do, or not yet; not known while no server has been asked."""
     settings = context.scene.understudy
     engine = find_engine(settings.engine)
     if engine is None:
         return None
+    if engine.lacking:
+        return InvalidWeights(f"{engine.title} lacks {len(engine.lacking)} files of its weights.", " ".join(engine.lacking))
     if len(settings.people) > engine.max_people:
         return InvalidRequest(
             f"{engine.title} draws at most {engine.max_people} people at once, and {len(settings.people)} are in the list.",

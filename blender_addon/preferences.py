@@ -57,6 +57,11 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
         description="Where the local server keeps its jobs and its log. Empty: in the user's own folder",
         subtype="DIR_PATH",
     )
+    weights_folder: bpy.props.StringProperty(
+        name="Weights Folder",
+        description="Holds a folder for each engine whose weights are published apart. Empty: weights in the server's data",
+        subtype="DIR_PATH",
+    )
     idle_minutes: bpy.props.IntProperty(
         name="Stop After", description="Minutes without work after which the local server ends", default=30, min=1, soft_max=600
     )
@@ -67,7 +72,7 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
             if not self.remote_url:
                 raise ServerUnreachable("No server address is set.", "Set it in the add-on's preferences.")
             return RemoteServer(self.remote_url, self.remote_token)
-        return LocalServer(self.python(), self.data(), self.idle_minutes)
+        return LocalServer(self.python(), self.data(), self.idle_minutes, self.weights())
 
     def python(self) -> Path:
         """The server's Python. Raises `EnvironmentMissing` where there is none yet."""
@@ -90,6 +95,10 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
 
     def data(self) -> Path:
         return Path(bpy.path.abspath(self.data_folder)) if self.data_folder else user_folder("server")
+
+    def weights(self) -> Path | None:
+        """None: where the server keeps them by itself."""
+        return Path(bpy.path.abspath(self.weights_folder)) if self.weights_folder else None
 
     def takes(self) -> Path:
         if not self.takes_folder or (self.takes_folder.startswith("//") and not bpy.data.filepath):
@@ -121,6 +130,7 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
         layout.separator()
         layout.prop(self, "idle_minutes")
         layout.prop(self, "data_folder")
+        layout.prop(self, "weights_folder")
         layout.operator("understudy.open_log", text="Server Log", icon="TEXT").which = "SERVER"
 
     def _draw_environment(self, layout: bpy.types.UILayout) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 
 import bpy
@@ -55,7 +56,10 @@ _engine_items: list[tuple[str, str, str, int]] = []
 
 def _list_engines(settings: UnderstudySettings, _context) -> list[tuple[str, str, str, int]]:
     known = {engine.name: engine for engine in engines()}
-    entries = [(name, engine.title, f"{engine.licence}, {engine.memory_mb} MB") for name, engine in known.items()]
+    entries = [
+        (name, f"{engine.title}: no weights" if engine.lacking else engine.title, engine.licence)
+        for name, engine in known.items()
+    ]
     if settings.engine not in known:
         entries.append((settings.engine, settings.engine.capitalize(), "What this scene asks for; not known to the server yet"))
     _engine_items[:] = [(name, title, text, _number(name)) for name, title, text in entries]
@@ -72,34 +76,20 @@ def _get_engine(settings: UnderstudySettings) -> int:
 
 
 def _set_engine(settings: UnderstudySettings, number: int) -> None:
-    """Choose the engine, and with it the settings that its authors publish."""
+    """Choose the engine, and with it the size that its authors publish."""
     for engine in engines():
         if _number(engine.name) == number and engine.name != settings.engine:
             settings.engine = engine.name
-            for name in ("width", "height", "steps", "guidance"):
-                setattr(settings, name, getattr(engine.defaults, name))
+            published = engine.presets[settings.preset]
+            settings.width, settings.height = published.width, published.height
+            _take_preset(settings, None)
 
 
-SIZE_MULTIPLE = 32  # of the bundled engine, while the server has not been asked
-
-
-def _snap(settings: UnderstudySettings, side: str) -> None:
-    """To the nearest size that the engine can draw."""
-    engine = find_engine(settings.engine)
-    multiple = engine.size_multiple if engine else SIZE_MULTIPLE
-    size = getattr(settings, side)
-    nearest = max(multiple, round(size / multiple) * multiple)
-    if nearest != size:  # setting it calls this again
-        setattr(settings, side, nearest)
-
-
-# By name: where annotations are strings, Blender evaluates them with globals of its own, in which a lambda would find nothing.
-def _snap_width(settings: UnderstudySettings, _context) -> None:
-    _snap(settings, "width")
-
-
-def _snap_height(settings: UnderstudySettings, _context) -> None:
-    _snap(settings, "height")
+def _take_preset(settings: UnderstudySettings, _context) -> None:
+    """Begin with what the engine's preset says of quality; size and seed stay."""
+    if engine := find_engine(settings.engine):
+        preset = engine.presets[settings.preset]
+        settings.steps, settings.guidance = preset.steps, preset.guidance
 
 
 def _switch_overlay(_settings: UnderstudySettings, _context) -> None:
@@ -143,13 +133,21 @@ class UnderstudySettings(bpy.types.PropertyGroup):
         get=_get_engine, set=_set_engine,
     )  # fmt: skip
     width: bpy.props.IntProperty(
-        name="Width", default=DEFAULTS.width, min=16, max=8192, step=SIZE_MULTIPLE, subtype="PIXEL",
-        update=_snap_width,
-    )  # fmt: skip
+        name="Width", default=DEFAULTS.width, min=16, max=8192, step=32, subtype="PIXEL"
+    )
     height: bpy.props.IntProperty(
-        name="Height", default=DEFAULTS.height, min=16, max=8192, step=SIZE_MULTIPLE, subtype="PIXEL",
-        update=_snap_height,
-    )  # fmt: skip
+        name="Height", default=DEFAULTS.height, min=16, max=8192, step=32, subtype="PIXEL"
+    )
+    preset: bpy.props.EnumProperty(
+        name="Preset",
+        description="Where the engine's settings begin",
+        items=(
+            ("exact", "Exact", "As the engine's authors publish it"),
+            ("fast", "Fast", "In less time, much the same"),
+            ("draft", "Draft", "For a quick look at the motion"),
+        ),
+        update=_take_preset,
+    )
     steps: bpy.props.IntProperty(
         name="Steps", description="Denoising steps: more take longer", default=DEFAULTS.steps, min=1, max=1000, soft_max=50
     )
@@ -168,11 +166,10 @@ class UnderstudySettings(bpy.types.PropertyGroup):
     def generation_settings(self) -> GenerationSettings:
         """Raises `InvalidRequest`."""
         engine = find_engine(self.engine)
-        defaults = engine.defaults if engine else DEFAULTS
-        return GenerationSettings(
-            engine=self.engine, width=self.width, height=self.height, steps=self.steps, guidance=self.guidance,
-            seed=self.seed, prompt=self.prompt, context_frames=defaults.context_frames,
-            context_overlap=defaults.context_overlap,
+        preset = engine.presets[self.preset] if engine else DEFAULTS
+        return dataclasses.replace(
+            preset, engine=self.engine, preset=self.preset, width=self.width, height=self.height, steps=self.steps,
+            guidance=self.guidance, seed=self.seed, prompt=self.prompt,
         )  # fmt: skip
 
 

@@ -68,11 +68,15 @@ class RemoteServer:
 
 @dataclass(frozen=True)
 class LocalServer:
-    """The server that the add-on starts by itself: run by `python`, its jobs, log and address kept in `data`."""
+    """The server that the add-on starts by itself: run by `python`, its jobs, log and address kept in `data`.
+
+    `weights` holds a folder for each engine that needs one; None: where the server has it.
+    """
 
     python: Path
     data: Path
     idle_minutes: int
+    weights: Path | None = None
 
     @property
     def log(self) -> Path:
@@ -91,18 +95,21 @@ class LocalServer:
         return address.client, health
 
     def connect(self, cancelled: threading.Event, on_start: Callable[[], None]) -> Client:
-        """The running server of this version, started where there is none. `on_start` is called before it is started.
+        """The running server of this version and with these weights, started where there is none; `on_start` comes before that.
 
         Raises `EnvironmentMissing`, `ServerStartFailed`, `Cancelled`.
         """
         with _starting:
             with contextlib.suppress(ServerUnreachable):
                 client, health = self._find()
-                if health.get("version") == VERSION:
+                if health.get("version") == VERSION and self._has_weights(health):
                     return client
                 stop(self.data)
             on_start()
             return self._start(cancelled)
+
+    def _has_weights(self, health: dict) -> bool:
+        return self.weights is None or Path(health["weights"]) == self.weights.resolve()
 
     def _start(self, cancelled: threading.Event) -> Client:
         environment.require(self.python)
@@ -123,10 +130,11 @@ class LocalServer:
         raise ServerStartFailed(f"The server did not answer within {START_TIMEOUT:.0f} s.")
 
     def _command(self) -> list[str]:
-        return [
+        command = [
             str(self.python), "-m", "understudy.server", "serve",
             "--data", str(self.data), "--port", "0", "--idle-minutes", str(self.idle_minutes),
         ]  # fmt: skip
+        return command if self.weights is None else [*command, "--weights", str(self.weights)]
 
 
 Server = LocalServer | RemoteServer

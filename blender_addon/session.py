@@ -20,6 +20,7 @@ from .messages import (
     Finished,
     FrameSaved,
     Message,
+    Noted,
     PreviewSaved,
     Queued,
     Reconnecting,
@@ -62,6 +63,7 @@ class Progress:
     """How far the running take is, for the panel."""
 
     note: str = ""
+    warning: str = ""
     sampled: float = 0.0
     step: int = 0
     steps: int = 0
@@ -85,7 +87,7 @@ class Progress:
         parts = [f"step {self.step}/{self.steps}", f"frame {self.frame}/{self.frames}"]
         if self.eta is not None:
             parts.append(f"{max(0.0, self.eta - (time.monotonic() - self.eta_told)):.0f} s left")
-        return " · ".join([*parts, self.note] if self.note else parts)
+        return " · ".join([*parts, *filter(None, (self.note, self.warning))])
 
 
 class Session:
@@ -222,6 +224,8 @@ class Session:
                 progress.note = f"Waiting: {position} before it" if position else "Waiting for the model"
             case Started(device):
                 progress.note = f"The model starts on {device}"
+            case Noted(text):
+                progress.warning = text
             case StepDone(step, steps, eta):
                 progress.step, progress.steps, progress.note = step, steps, ""
                 progress.eta, progress.eta_told = eta, time.monotonic()

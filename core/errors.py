@@ -15,6 +15,7 @@
     │   ├── UnknownEngine
     │   ├── InvalidWeights        missing, truncated or misshapen checkpoint
     │   └── OutOfMemory
+    │       └── NotEnoughMemory   known before the job began
     ├── ServerError               between Blender and the server
     │   ├── EnvironmentMissing    no Python environment to run the server in
     │   ├── ServerStartFailed
@@ -105,6 +106,10 @@ class InvalidWeights(EngineError):
 
 class OutOfMemory(EngineError):
     default_remedy = "Choose a smaller size or a shorter window, or close other programs that use this device."
+
+
+class NotEnoughMemory(OutOfMemory):
+    pass
 
 
 class ServerError(UnderstudyError):

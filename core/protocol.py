@@ -8,8 +8,8 @@
     GET    /v1/jobs/{id}/frames/{n}     -> PNG; n counts from 0
     GET    /v1/jobs/{id}/preview        -> PNG, the latest preview picture
     DELETE /v1/jobs/{id}                -> Job; cancels a live job, deletes an ended one
-    GET    /v1/engines                  -> {"engines": [EngineSpec as JSON, ...]}
-    GET    /v1/health                   -> {"protocol": PROTOCOL, "version": ..., "worker": ..., "device": ...}
+    GET    /v1/engines                  -> {"engines": [EngineSpec as JSON, ...]}; "lacking" tells which weights are not there
+    GET    /v1/health                   -> {"protocol": PROTOCOL, "version": ..., "weights": ..., "worker": ..., "device": ...}
 
 Every request carries `Authorization: Bearer <token>`. A refusal's body is `UnderstudyError.to_json()`.
 """
@@ -49,6 +49,7 @@ class EventKind(enum.StrEnum):
 
     QUEUED = "queued"  # position
     STARTED = "started"  # engine, device, frames
+    NOTE = "note"  # text: what people should know of how the job goes
     STEP = "step"  # step, steps, eta (seconds left for the whole job, or None)
     PREVIEW = "preview"  # step; the picture is at /preview
     FRAME = "frame"  # frame (from 0), frames, eta
@@ -65,8 +66,11 @@ class EventKind(enum.StrEnum):
 class GenerationSettings:
     """Everything that shapes a generation, beside the clip and the references.
 
-    `width` and `height` are pixels of the frames that come out. `guidance` 1 means none. `context_frames` and
-    `context_overlap` are the temporal window's length and overlap, in frames.
+    `width` and `height` are pixels of the frames that come out. `preset` says which of the engine's own the settings began as:
+    "exact" is as its authors published it. `scheduler` "" is the engine's own. `guidance` 1 means none; it is applied on the
+    first `guidance_share` (0..1) of the steps. The temporal windows are `context_frames` long, share `context_overlap` frames,
+    are laid out and fused as `core.diffusion.windows` has it. `precision` "auto" is the fastest that the device has; "float8"
+    is kept so, and computed in sixteen bits. `offload` keeps the weights in the computer's own memory until they are needed.
     """
 
     engine: str = "understudy"
@@ -78,6 +82,15 @@ class GenerationSettings:
     prompt: str = ""
     context_frames: int = 16
     context_overlap: int = 4
+    context_layout: str = "aligned"
+    context_stride: int = 1
+    context_fusion: str = "triangle"
+    preset: str = "exact"
+    scheduler: str = ""
+    guidance_share: float = 1.0
+    precision: str = "auto"
+    offload: bool = False
+    compile: bool = False
 
     def __post_init__(self):
         def require(condition: bool, what: str) -> None:
@@ -103,6 +116,13 @@ class GenerationSettings:
             0 <= self.context_overlap < self.context_frames,
             f"context_overlap {self.context_overlap} is not between 0 and context_frames - 1",
         )
+        require(1 <= self.context_stride <= 16, f"context_stride {self.context_stride} is not between 1 and 16")
+        strided = self.context_layout != "aligned" or self.context_stride == 1
+        require(strided, "aligned windows have no context_stride")
+        require(0 <= self.guidance_share <= 1, f"guidance_share {self.guidance_share} is not between 0 and 1")
+        for name, choices in SETTING_CHOICES.items():
+            value = getattr(self, name)
+            require(value in choices, f"{name} {value!r} is none of {', '.join(choices)}")
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -114,8 +134,44 @@ class GenerationSettings:
 
 SETTING_TYPES: dict[str, type] = {
     "engine": str, "width": int, "height": int, "steps": int, "guidance": float, "seed": int, "prompt": str,
-    "context_frames": int, "context_overlap": int,
+    "context_frames": int, "context_overlap": int, "context_layout": str, "context_stride": int, "context_fusion": str,
+    "preset": str, "scheduler": str, "guidance_share": float, "precision": str, "offload": bool, "compile": bool,
 }  # fmt: skip
+SETTING_CHOICES: dict[str, tuple[str, ...]] = {
+    "context_layout": ("aligned", "loop", "open"),
+    "context_fusion": ("triangle", "flat"),
+    "preset": ("exact", "fast", "draft"),
+    "precision": ("auto", "float32", "bfloat16", "float16", "float8"),
+}
+
+
+@dataclass(frozen=True)
+class MemoryNeeds:
+    """What an engine takes of a device's memory, roughly and rather too little: the number of its networks' parameters, and the
+    bytes of float32 that are alive at once for each pixel of each frame, of a window in one pass and of frames being decoded.
+    """
+
+    parameters: int
+    window: float
+    decoding: float
+
+    def weights_bytes(self, settings: GenerationSettings, auto: str = "bfloat16") -> int:
+        """Of the weights on the device. `auto` is the precision that the device prefers."""
+        kept, _ = PRECISION_BYTES[auto if settings.precision == "auto" else settings.precision]
+        return int(self.parameters * kept * (OFFLOADED_SHARE if settings.offload else 1))
+
+    def working_bytes(self, settings: GenerationSettings, frames: int, auto: str = "bfloat16") -> int:
+        """Beside the weights, for a clip of `frames`: a window's, or a batch of frames' that is decoded."""
+        _, computed = PRECISION_BYTES[auto if settings.precision == "auto" else settings.precision]
+        area = settings.width * settings.height * computed / 4
+        passes = 1 if settings.guidance == 1 else 2
+        window = self.window * area * min(frames, settings.context_frames) * passes
+        return int(max(window, self.decoding * area * min(frames, DECODE_BATCH)))
+
+
+PRECISION_BYTES = {"float32": (4, 4), "bfloat16": (2, 2), "float16": (2, 2), "float8": (1, 2)}  # kept, computed with
+OFFLOADED_SHARE = 0.1  # of the weights is on the device at a time
+DECODE_BATCH = 8  # frames
 
 
 @dataclass(frozen=True)

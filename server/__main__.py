@@ -11,6 +11,7 @@ from pathlib import Path
 from ..core.engines.catalog import CATALOG
 from ..core.errors import UnderstudyError
 from ..core.version import VERSION
+from .folders import default_data, default_weights
 
 
 def main() -> None:
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="run the inference server")
     serve.add_argument("--data", type=Path, help="folder for jobs and frames (default: this user's data folder)")
+    generate.add_weights(serve)
     serve.add_argument("--port", type=int, default=0, help="0, the default, means any free one")
     serve.add_argument("--idle-minutes", type=float, default=30, help="end after this time without jobs or requests; 0: never")
     serve.add_argument("--keep-days", type=float, default=14, help="forget jobs that ended longer ago at the start; 0: never")
@@ -43,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     engines = commands.add_parser("engines", help="list the engines there are")
+    generate.add_weights(engines)
     engines.add_argument("--json", action="store_true", help="for programs")
     engines.set_defaults(run=_engines)
 
@@ -57,14 +60,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    from platformdirs import user_data_dir
-
     from .serve import ServeOptions, serve
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    data = (arguments.data or default_data()).resolve()
     serve(
         ServeOptions(
-            data=(arguments.data or Path(user_data_dir("understudy", appauthor=False))).resolve(),
+            data=data,
+            weights=(arguments.weights or default_weights(data)).resolve(),
             host=arguments.host,
             port=arguments.port,
             idle_minutes=arguments.idle_minutes,
@@ -75,18 +78,26 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _engines(arguments: argparse.Namespace) -> None:
+    weights = (arguments.weights or default_weights(default_data())).resolve()
+    lacking = {name: spec.lacking(weights) for name, spec in CATALOG.items()}
     if arguments.json:
-        print(json.dumps([spec.to_json() for spec in CATALOG.values()], indent=1))
+        print(json.dumps([spec.to_json() | {"lacking": lacking[spec.name]} for spec in CATALOG.values()], indent=1))
         return
     rows = [("engine", "title", "default size", "memory", "prompt", "people", "weights", "licence")]
     for spec in CATALOG.values():
-        size = f"{spec.defaults.width}x{spec.defaults.height}"
+        published = spec.defaults
+        size = f"{published.width}x{published.height}"
+        needed = spec.memory.weights_bytes(published) + spec.memory.working_bytes(published, published.context_frames)
         reads = "yes" if spec.reads_prompt else "no"
+        there = f"{len(lacking[spec.name])} of {len(spec.files)} missing" if lacking[spec.name] else "there"
         people = str(spec.max_people)
-        rows.append((spec.name, spec.title, size, f"{spec.memory_mb} MB", reads, people, spec.weights, spec.licence))
+        rows.append((spec.name, spec.title, size, f"{needed / 1e9:.1f} GB", reads, people, there, spec.licence))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for name, sentences in lacking.items():
+        if sentences:
+            print(f"\n{name} cannot be used yet:", *sentences, sep="\n  ")
 
 
 if __name__ == "__main__":

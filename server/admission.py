@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from ..core.engines import catalog
 from ..core.errors import InvalidClip, InvalidReference
@@ -13,9 +14,14 @@ from .pictures import decode_reference
 _SPARE_BYTES = 64 * 2**20
 
 
-def check(settings: GenerationSettings, clip: PoseClip, references: Sequence[bytes]) -> None:
-    """Raise the `InputError` or `UnknownEngine` that this job would run into. `references` in the order of the people."""
-    catalog.find(settings.engine).check(settings, len(clip.people))
+def check(settings: GenerationSettings, clip: PoseClip, references: Sequence[bytes], weights: Path) -> None:
+    """Raise the `InputError`, `UnknownEngine` or `InvalidWeights` that this job would run into.
+
+    `references` in the order of the people; `weights` is the folder with one of each engine's in it.
+    """
+    engine = catalog.find(settings.engine)
+    engine.check(settings, len(clip.people))
+    engine.require_weights(weights)
     if len(clip) > MAX_FRAMES:
         raise InvalidClip(f"The clip has {len(clip)} frames, more than {MAX_FRAMES}.", "Make several takes of it.")
     if len(references) != len(clip.people):

@@ -59,14 +59,15 @@ JobsHere = Annotated[Jobs, Depends(_jobs)]
 
 
 @router.get("/health")
-def health(request: Request) -> dict[str, Any]:
+def health(request: Request, jobs: JobsHere) -> dict[str, Any]:
     worker: Worker = request.app.state.worker
-    return {"protocol": PROTOCOL, "version": VERSION, "worker": worker.state, "device": worker.device}
+    about = {"protocol": PROTOCOL, "version": VERSION, "weights": str(jobs.weights)}
+    return about | {"worker": worker.state, "device": worker.device}
 
 
 @router.get("/engines")
-def engines() -> dict[str, Any]:
-    return {"engines": [spec.to_json() for spec in CATALOG.values()]}
+def engines(jobs: JobsHere) -> dict[str, Any]:
+    return {"engines": [spec.to_json() | {"lacking": spec.lacking(jobs.weights)} for spec in CATALOG.values()]}
 
 
 @router.post("/jobs", status_code=202)

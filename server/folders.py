@@ -1,4 +1,4 @@
-"""Where a job's files lie: `<data>/jobs/<id>/`."""
+"""Where things lie: the data folder, the weights, and a job's files in `<data>/jobs/<id>/`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,23 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformdirs import user_data_dir
+
 from ..core.files import PART, full_disk_named, sync_folder, write_atomically
 
 logger = logging.getLogger(__name__)
 
 _OURS = re.compile(rf"[0-9a-f]{{32}}({re.escape(PART)})?")  # a job's folder, or one that was being filled
+
+
+def default_data() -> Path:
+    """This user's own."""
+    return Path(user_data_dir("understudy", appauthor=False)).resolve()
+
+
+def default_weights(data: Path) -> Path:
+    """The folder with one of each engine's that needs weights."""
+    return data / "weights"
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,21 @@ from ..core.engines import catalog
 from ..core.errors import Cancelled, InvalidReference, InvalidRequest, JobFailed, UnderstudyError
 from ..core.files import write_atomically
 from ..core.pose.clip import PoseClip
-from ..core.protocol import GenerationSettings
-from . import admission
+from ..core.protocol import SETTING_CHOICES, GenerationSettings
+from . import admission, second_try
 from .files import require_space
-from .folders import frame_name
+from .folders import default_data, default_weights, frame_name
 from .messages import Frame, Generate, Ready, Step
 from .pictures import about_frame, encode_png
+from .second_try import SteppedDown
 from .worker import Progress, Worker
 
 _JOB = "console"
+# Settings with an option of the same name.
+_SETTINGS = (
+    "seed", "prompt", "steps", "scheduler", "guidance", "guidance_share", "context_frames", "context_overlap",
+    "context_stride", "context_layout", "context_fusion", "precision", "offload", "compile",
+)  # fmt: skip
 _FRAME = re.compile(r"\d{4,}\.png")
 
 
@@ -42,22 +48,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", metavar="WxH", help="pixels of the frames, for example 192x256")
     parser.add_argument("--prompt", help="for engines that read one")
-    # What is not given is as the engine's authors published it.
+    add_weights(parser)
+    parser.add_argument(
+        "--preset", choices=SETTING_CHOICES["preset"], default="exact", help="where the settings begin (default: as published)"
+    )
+    # What is not given is as the preset has it.
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--scheduler", help="one of the engine's")
     parser.add_argument("--guidance", type=float)
+    parser.add_argument("--guidance-share", type=float, help="part of the steps, from the first, that are guided: 0 to 1")
     parser.add_argument("--context-frames", type=int, help="length of the temporal window")
     parser.add_argument("--context-overlap", type=int, help="frames that two windows share")
+    parser.add_argument("--context-stride", type=int, help="up to which distance windows take every second frame, every fourth")
+    parser.add_argument("--context-layout", choices=SETTING_CHOICES["context_layout"], help="how windows lie over the clip")
+    parser.add_argument("--context-fusion", choices=SETTING_CHOICES["context_fusion"], help="how they are weighted")
+    parser.add_argument("--precision", choices=SETTING_CHOICES["precision"], help="of the networks' weights")
+    parser.add_argument("--offload", action="store_true", default=None, help="keep weights off the device until needed")
+    parser.add_argument("--compile", action="store_true", default=None, help="compile the networks: slow to begin, faster then")
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--weights", type=Path, metavar="DIR", help="holds a folder for each engine with weights (default: weights in the data)"
+    )
 
 
 def settings_from(arguments: argparse.Namespace) -> GenerationSettings:
-    """The engine's defaults with what the command line says. Raises `InvalidRequest`, `UnknownEngine`."""
-    given = {"seed": arguments.seed}
-    for name in ("prompt", "steps", "guidance", "context_frames", "context_overlap"):
-        if (value := getattr(arguments, name)) is not None:
-            given[name] = value
+    """The preset's settings with what the command line says. Raises `InvalidRequest`, `UnknownEngine`."""
+    given = {name: value for name in _SETTINGS if (value := getattr(arguments, name)) is not None}
     if arguments.size is not None:
         given["width"], given["height"] = parse_size(arguments.size)
-    return dataclasses.replace(catalog.find(arguments.engine).defaults, **given)
+    return dataclasses.replace(catalog.find(arguments.engine).settings(arguments.preset), **given)
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -72,20 +93,22 @@ def generate(arguments: argparse.Namespace) -> None:
     """Draw the clip's frames into the folder. Raises what is wrong with the input, before anything is loaded."""
     settings = settings_from(arguments)
     clip = PoseClip.load(arguments.clip)
-    admission.check(settings, clip, [_read(path) for path in arguments.reference])
+    weights = (arguments.weights or default_weights(default_data())).resolve()
+    admission.check(settings, clip, [_read(path) for path in arguments.reference], weights)
     prepare_folder(arguments.out, admission.space_needed(settings, clip), arguments.overwrite)
     request = Generate(
         job=_JOB,
         clip=str(arguments.clip.resolve()),
         references=[str(path.resolve()) for path in arguments.reference],
         settings=settings.to_json(),
+        weights=str(weights),
         checkpoint=None,
     )
     with tempfile.TemporaryFile() as log:
         worker = Worker(log)
         try:
             with Display(settings, clip, arguments.out) as display:
-                worker.generate(request, display.on_progress)
+                second_try.generate(worker, request, len(clip), display.on_progress)
         except KeyboardInterrupt:
             raise Cancelled(
                 "Generating was cancelled.", "Run the command again when you are ready, with --overwrite if frames were drawn."
@@ -144,8 +167,12 @@ class Display:
     def __exit__(self, *_) -> None:
         self._bar.close()
 
-    def on_progress(self, progress: Progress) -> None:
+    def on_progress(self, progress: Progress | SteppedDown) -> None:
         match progress:
+            case SteppedDown(settings, text):
+                self._settings = settings
+                self._bar.reset()
+                self._bar.write(f"{text}.", file=sys.stderr)
             case Ready(device):
                 self._bar.set_description(f"denoising on {device}")
             case Step(step, steps):

@@ -31,10 +31,11 @@ class Submission:
 class Jobs:
     """Submits, finds, cancels and deletes. Safe from any thread; every method may wait for the disk."""
 
-    def __init__(self, data: Path, store: Store, log: EventLog):
-        """Recovers what the last server left in the folder `data`."""
+    def __init__(self, data: Path, weights: Path, store: Store, log: EventLog):
+        """Recovers what the last server left in the folder `data`. `weights` holds a folder for each engine that needs one."""
         self._root = data / "jobs"
         self._root.mkdir(exist_ok=True)
+        self.weights = weights
         self.store = store
         self.log = log
         store.recover()
@@ -53,14 +54,15 @@ class Jobs:
     def submit(self, submission: Submission, key: str) -> Job:
         """Check and queue; durable on return. The same `key` again gives the job there is.
 
-        Raises `InputError`, `UnknownEngine`, `DiskFull`, `QueueFull`, with nothing queued and nothing left on the disk.
+        Raises `InputError`, `UnknownEngine`, `InvalidWeights`, `DiskFull`, `QueueFull`, with nothing queued and nothing left on
+        the disk.
         """
         if known := self.store.find(key):
             return known
         settings = submission.request.settings
         clip = PoseClip.from_bytes(submission.clip)
         references = admission.in_order(clip, submission.references)
-        admission.check(settings, clip, references)
+        admission.check(settings, clip, references, self.weights)
         require_space(self._root, admission.space_needed(settings, clip))
         folder = self.folder(uuid.uuid4().hex)
         folder.create(submission.clip, references)

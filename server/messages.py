@@ -16,12 +16,14 @@ from typing import IO, Any
 
 @dataclass(frozen=True)
 class Generate:
-    """To the worker: draw this job. Paths are the server's own; `settings` is `GenerationSettings.to_json()`."""
+    """To the worker: draw this job. Paths are the server's own; `settings` is `GenerationSettings.to_json()`, `weights` the
+    folder with one of each engine's in it."""
 
     job: str
     clip: str
     references: list[str]
     settings: dict[str, Any]
+    weights: str
     checkpoint: str | None
 
 

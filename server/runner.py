@@ -13,11 +13,13 @@ from ..core.errors import Cancelled, DiskFull, JobFailed, UnderstudyError, Worke
 from ..core.files import write_atomically
 from ..core.pose.clip import PoseClip
 from ..core.protocol import EventKind, Job, JobState
+from . import second_try
 from .eta import Eta
 from .files import Ballast
 from .jobs import Jobs
 from .messages import Frame, Generate, Preview, Ready, Step
 from .pictures import about_frame, encode_png, encode_preview
+from .second_try import SteppedDown
 from .worker import Progress, Worker
 
 logger = logging.getLogger(__name__)
@@ -125,15 +127,19 @@ class JobRun:
             clip=str(self._folder.clip),
             references=[str(path) for path in self._folder.references],
             settings=self._settings.to_json(),
+            weights=str(self._jobs.weights),
             checkpoint=str(self._folder.checkpoint),
         )
-        self._worker.generate(request, self._on_progress)
+        second_try.generate(self._worker, request, self._job.frames_total, self._on_progress)
 
     def _tell(self, kind: EventKind, data: dict[str, Any], **changes: Any) -> None:
         self._jobs.log.append(self._job.id, kind, data, **changes)
 
-    def _on_progress(self, progress: Progress) -> None:
+    def _on_progress(self, progress: Progress | SteppedDown) -> None:
         match progress:
+            case SteppedDown(settings, text):
+                self._settings = settings  # what the frames say of themselves
+                self._tell(EventKind.NOTE, {"text": text})
             case Ready(device):
                 self._eta = Eta(self._job.frames_total)  # what the worker's start took says nothing of the steps
                 self._tell(

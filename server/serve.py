@@ -42,6 +42,7 @@ class ServeOptions:
     """
 
     data: Path
+    weights: Path
     host: str = "127.0.0.1"
     port: int = 0
     idle_minutes: float = 30.0
@@ -71,7 +72,7 @@ def serve(options: ServeOptions) -> None:
 
         store = Store(options.data / "jobs.sqlite")
         stack.callback(store.close)
-        jobs = Jobs(options.data, store, EventLog(store))
+        jobs = Jobs(options.data, options.weights, store, EventLog(store))
         if options.keep_days:
             jobs.forget_ended_before(time.time() - options.keep_days * 24 * 60 * 60)
         worker = Worker()  # what it prints comes with what we print: one log
@@ -83,7 +84,7 @@ def serve(options: ServeOptions) -> None:
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         Discovery(url, token, os.getpid(), VERSION, PROTOCOL).write(options.data)
         stack.callback(Discovery.remove, options.data)
-        logger.info("Understudy %s at %s, data in %s", VERSION, url, options.data)
+        logger.info("Understudy %s at %s, data in %s, weights in %s", VERSION, url, options.data, options.weights)
         asyncio.run(server.run(listener))
 
 

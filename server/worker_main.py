@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from ..core.engines import catalog
-from ..core.engines.interface import Engine, FrameReady, PreviewReady, Progress, StepDone, Working
+from ..core.engines.interface import Engine, FrameReady, PreviewReady, Progress, Runtime, StepDone, Working
 from ..core.errors import Cancelled, JobFailed, OutOfMemory, UnderstudyError
 from ..core.files import full_disk_named
 from ..core.pose.clip import PoseClip
@@ -109,6 +109,7 @@ class Drawer:
         self._pipe = pipe
         self._inbox = inbox
         self._engine: Engine | None = None
+        self._held: tuple[str, Runtime] | None = None  # which one that is
 
     def run(self) -> None:
         while True:
@@ -128,7 +129,8 @@ class Drawer:
 
             checkpoint = Path(request.checkpoint) if request.checkpoint else None
             with full_disk_named("what the job keeps of its latents"):
-                self._loaded(settings.engine).generate(clip, references, settings, on_progress, checkpoint)
+                engine = self._loaded(settings, Path(request.weights), len(clip))
+                engine.generate(clip, references, settings, on_progress, checkpoint)
         except Cancelled as error:
             return Failed(error.to_json())
         except UnderstudyError as error:
@@ -142,12 +144,21 @@ class Drawer:
             return Failed(JobFailed(f"Drawing failed: {type(error).__name__}: {error}").to_json())
         return Finished()
 
-    def _loaded(self, name: str) -> Engine:
-        if self._engine is None or self._engine.spec.name != name:
-            self._engine = None  # give its memory back before the next one takes its own
-            engine = catalog.create(name)
-            engine.load(self._device)
-            self._engine = engine
+    def _loaded(self, settings: GenerationSettings, weights: Path, frames: int) -> Engine:
+        """The engine that the settings ask for, of which there is memory enough for such a clip. Raises `OutOfMemory`."""
+        from ..core.engines import memory, placement
+
+        wanted = settings.engine, Runtime.of(settings)
+        spec = catalog.find(settings.engine)
+        if self._held != wanted:
+            self._engine = self._held = None  # give its memory back before the next one takes its own
+        auto, free = placement.fastest(self._device), memory.free_bytes(self._device)
+        spec.require_memory(settings, frames, free, auto, loaded=self._engine is not None)
+        if self._engine is None:
+            engine = catalog.create(settings.engine)
+            with memory.shortage_named(spec.title):
+                engine.load(self._device, spec.folder(weights), wanted[1])
+            self._engine, self._held = engine, wanted
         return self._engine
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidRequest, UnknownEngine
-from ..protocol import GenerationSettings
+from ..errors import InvalidRequest, InvalidWeights, NotEnoughMemory, UnknownEngine
+from ..protocol import GenerationSettings, MemoryNeeds
+from .layout import WeightsFile, lacking
 
 if TYPE_CHECKING:
     from .interface import Engine
@@ -18,24 +21,41 @@ if TYPE_CHECKING:
 class EngineSpec:
     """One engine's needs and limits.
 
-    `module` (below `core.engines`) defines `create() -> Engine`. Sizes are pixels; frames are drawn in
-    the next multiple of `size_multiple` on both sides, and cropped. `defaults` are the published settings.
+    `module` (below `core.engines`) defines `create() -> Engine`. Sizes are pixels; frames are drawn in the next multiple of
+    `size_multiple` on both sides, and cropped. `defaults` are as published; each preset is what it changes of them.
+    `files` are what must be in the engine's folder of weights: none for those that come with Understudy.
     """
 
     name: str
     title: str
     module: str
     licence: str
-    weights: str
-    memory_mb: int
+    memory: MemoryNeeds
     size_multiple: int
     max_pixels: int
     reads_prompt: bool
     max_people: int
     defaults: GenerationSettings
+    presets: Mapping[str, Mapping[str, Any]]
+    schedulers: tuple[str, ...] = ()
+    files: tuple[WeightsFile, ...] = ()
+
+    def settings(self, preset: str = "exact") -> GenerationSettings:
+        """The settings that `preset` begins with. Raises `InvalidRequest` where this engine has none of that name."""
+        if preset not in self.presets:
+            raise InvalidRequest(
+                f"Engine {self.name} has no preset {preset!r}.", f"Choose one of {', '.join(self.presets)}."
+            )
+        return dataclasses.replace(self.defaults, preset=preset, **self.presets[preset])
 
     def check(self, settings: GenerationSettings, people: int) -> None:
         """Raise `InvalidRequest` where this engine cannot do what is asked."""
+        self.settings(settings.preset)
+        if settings.scheduler and settings.scheduler not in self.schedulers:
+            raise InvalidRequest(
+                f"Engine {self.name} has no scheduler {settings.scheduler!r}.",
+                f"Choose one of {', '.join(self.schedulers)}." if self.schedulers else "Leave it to the engine.",
+            )
         if settings.width * settings.height > self.max_pixels:
             raise InvalidRequest(
                 f"{settings.width} x {settings.height} is more than engine {self.name} can draw.",
@@ -47,8 +67,64 @@ class EngineSpec:
                 "Remove people from the list, and make a take for each.",
             )
 
+    def lacking(self, weights: Path) -> list[str]:
+        """What its folder below `weights` lacks, or holds that cannot be right: a sentence for each file."""
+        return lacking(self.folder(weights), self.files)
+
+    def folder(self, weights: Path) -> Path:
+        """Its own folder below that of all engines' weights."""
+        return weights / self.name
+
+    def require_weights(self, weights: Path) -> None:
+        """Raise one `InvalidWeights` that tells all that is lacking."""
+        if found := self.lacking(weights):
+            raise InvalidWeights(
+                f"Engine {self.name} lacks {len(found)} of its {len(self.files)} files. " + " ".join(found),
+                f"Put them into {self.folder(weights)}, or choose another folder of weights.",
+            )
+
+    def require_memory(
+        self, settings: GenerationSettings, frames: int, free: int, auto: str = "bfloat16", loaded: bool = False
+    ) -> None:
+        """Raise `NotEnoughMemory`, with what would fit, where a clip of `frames` needs more than the device's `free` bytes.
+
+        `auto` is the precision that the device prefers; `loaded`: the weights are there already.
+        """
+
+        def needed(settings: GenerationSettings) -> int:
+            weights = 0 if loaded else self.memory.weights_bytes(settings, auto)
+            return weights + self.memory.working_bytes(settings, frames, auto)
+
+        if needed(settings) <= free:
+            return
+        ways = []
+        if size := next((each for each in _smaller_sizes(settings) if needed(each) <= free), None):
+            ways.append(f"{size.width} x {size.height}")
+        if window := next((each for each in _shorter_windows(settings, frames) if needed(each) <= free), None):
+            ways.append(f"a window of {window.context_frames} frames")
+        if not settings.offload and needed(dataclasses.replace(settings, offload=True)) <= free:
+            ways.append("offloading")
+        raise NotEnoughMemory(
+            f"{self.title} needs {needed(settings) / 1e9:.1f} GB of memory for this, and {free / 1e9:.1f} GB are free.",
+            f"Try {' or '.join(ways)}." if ways else "Close other programs that use this device, or choose another engine.",
+        )
+
+    def step_down(self, settings: GenerationSettings, frames: int) -> GenerationSettings | None:
+        """What to try when `settings` ran out of memory: half the window, else three quarters of the size; None: nothing."""
+        effective = min(frames, settings.context_frames)
+        if effective >= 2 * _SHORTEST_WINDOW:
+            return _with_window(settings, effective // 2)
+        return next(_smaller_sizes(settings, steps=(0.75,)), None)
+
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        about = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return about | {
+            "memory": dataclasses.asdict(self.memory),
+            "defaults": self.defaults.to_json(),
+            "presets": {name: self.settings(name).to_json() for name in self.presets},
+            "schedulers": list(self.schedulers),
+            "files": [dataclasses.asdict(file) | {"names": list(file.names)} for file in self.files],
+        }
 
 
 CATALOG: dict[str, EngineSpec] = {
@@ -59,16 +135,39 @@ CATALOG: dict[str, EngineSpec] = {
             title="Understudy (bundled)",
             module="understudy",
             licence="GPL-3.0-or-later",
-            weights="bundled",
-            memory_mb=1500,
+            memory=MemoryNeeds(parameters=21_000_000, window=400, decoding=600),
             size_multiple=32,
             max_pixels=768 * 768,
             reads_prompt=False,
             max_people=1,
             defaults=GenerationSettings(engine="understudy", width=192, height=256, steps=10, guidance=1.0),
+            presets={"exact": {}, "fast": {"steps": 6}, "draft": {"steps": 3}},
         ),
     )
 }
+
+
+_SHORTEST_WINDOW = 4
+_SMALLEST_SIDE = 64
+
+
+def _smaller_sizes(
+    settings: GenerationSettings, steps: Sequence[float] = (0.875, 0.75, 0.625, 0.5, 0.375, 0.25)
+) -> Iterator[GenerationSettings]:
+    for step in steps:
+        width, height = (round(side * step / 8) * 8 for side in (settings.width, settings.height))
+        if min(width, height) >= _SMALLEST_SIDE:
+            yield dataclasses.replace(settings, width=width, height=height)
+
+
+def _shorter_windows(settings: GenerationSettings, frames: int) -> Iterator[GenerationSettings]:
+    longest = min(frames, settings.context_frames) - 1
+    for window in range(longest - longest % _SHORTEST_WINDOW, 0, -_SHORTEST_WINDOW):
+        yield _with_window(settings, window)
+
+
+def _with_window(settings: GenerationSettings, window: int) -> GenerationSettings:
+    return dataclasses.replace(settings, context_frames=window, context_overlap=min(settings.context_overlap, window // 2))
 
 
 def find(name: str) -> EngineSpec:

@@ -15,10 +15,8 @@ from torch import Tensor
 
 from ..diffusion import sampler
 from ..pose.clip import PoseClip
-from ..protocol import GenerationSettings
+from ..protocol import DECODE_BATCH, GenerationSettings
 from .interface import FrameReady, OnProgress, PreviewReady, StepDone
-
-DECODE_BATCH = 8
 
 Decode = Callable[[Tensor], np.ndarray]
 """Latents f32 [n, C, h, w] to pictures uint8 [n, H, W, 3] RGB."""

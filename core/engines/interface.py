@@ -48,13 +48,26 @@ OnProgress = Callable[[Progress], None]
 """Called after every window, step and frame, in order. It may raise `Cancelled`, and the engine lets that through at once."""
 
 
+@dataclass(frozen=True)
+class Runtime:
+    """How the networks are kept and run: as `GenerationSettings` has these. Another one needs another `Engine.load`."""
+
+    precision: str = "auto"
+    offload: bool = False
+    compile: bool = False
+
+    @classmethod
+    def of(cls, settings: GenerationSettings) -> Runtime:
+        return cls(settings.precision, settings.offload, settings.compile)
+
+
 class Engine(Protocol):
     spec: EngineSpec
 
-    def load(self, device: str) -> None:
-        """Read the weights onto `device` ("cpu", "cuda", "mps"), in the fastest dtype that it has.
+    def load(self, device: str, weights: Path | None = None, runtime: Runtime = Runtime()) -> None:
+        """Read the files of `spec.files` in the folder `weights` onto `device` ("cpu", "cuda", "mps").
 
-        Raises `InvalidWeights`, `OutOfMemory`.
+        `weights` may be None for an engine without files. Raises `InvalidWeights`, `OutOfMemory`.
         """
 
     def generate(

@@ -19,9 +19,10 @@ from ..protocol import GenerationSettings
 from .catalog import CATALOG
 from .checkpoints import load_into, read
 from .drawing import Checkpoint, draw, fingerprint
-from .interface import OnProgress, Working
+from .interface import OnProgress, Runtime, Working
 from .memory import shortage_named
 from .pictures import canvas, fit, pad, to_pictures, to_tensor
+from .placement import compute_dtype, place
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "understudy.safetensors"
 
@@ -36,16 +37,16 @@ class UnderstudyEngine:
     def __init__(self, weights: Path = WEIGHTS):
         self.weights = weights
 
-    def load(self, device: str) -> None:
-        """See `Engine.load`. bfloat16 where the device computes in it, else float32."""
+    def load(self, device: str, weights: Path | None = None, runtime: Runtime = Runtime()) -> None:  # noqa: B008
+        """See `Engine.load`. Its weights come with Understudy."""
         self.device = torch.device(device)
-        self.dtype = fastest_dtype(self.device)
+        self.dtype = compute_dtype(self.device, runtime)
         self.autoencoder, self.denoiser = Autoencoder(AutoencoderConfig()), Denoiser(DenoiserConfig())
         tensors = with_split_projections(read(self.weights))
         for name, model in (("autoencoder", self.autoencoder), ("denoiser", self.denoiser)):
             own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
             load_into(model, own, f"{self.weights.name} ({name})")
-            model.eval().requires_grad_(False).to(self.device, self.dtype, memory_format=torch.channels_last)
+            place(model, self.device, runtime)
 
     def generate(
         self,
@@ -109,15 +110,6 @@ class UnderstudyEngine:
         """Clean latents f32 of one window [n, C, H, W]."""
         times = torch.full((len(latents),), t, device=self.device)
         return self.denoiser(self._to_device(latents), times, pose, reference, frames=len(latents)).float()
-
-
-def fastest_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device has instructions for it."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return torch.bfloat16
-    return torch.float32
 
 
 def with_split_projections(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,16 +1,23 @@
+import dataclasses
+
 import bpy
 import pytest
 from understudy.blender_addon.messages import EngineInfo
 from understudy.blender_addon.plan import find_engine_limit
+from understudy.blender_addon.properties import _list_engines
 from understudy.blender_addon.server_control import server
-from understudy.core.protocol import GenerationSettings
+from understudy.core.errors import InvalidWeights
+from understudy.core.protocol import GenerationSettings, MemoryNeeds
 
 
-def engine(name: str, **settings) -> EngineInfo:
+def engine(name: str, lacking: tuple[str, ...] = (), **settings) -> EngineInfo:
+    exact = GenerationSettings(engine=name, **settings)
+    presets = {"exact": exact, "fast": dataclasses.replace(exact, steps=12, scheduler="dpm++", context_layout="loop")}
+    presets["draft"] = dataclasses.replace(exact, steps=4, guidance=1.0)
+    presets = {preset: dataclasses.replace(settings, preset=preset) for preset, settings in presets.items()}
     return EngineInfo(
-        name, name.title(), "GPL-3.0-or-later", 1500, 64 if name == "other" else 32, 768 * 768, True, 2,
-        GenerationSettings(engine=name, **settings),
-    )  # fmt: skip
+        name, name.title(), "GPL-3.0-or-later", MemoryNeeds(10**9, 100, 100), 768 * 768, True, 2, presets, lacking
+    )
 
 
 @pytest.fixture
@@ -44,16 +51,30 @@ def test_an_engine_that_the_server_does_not_know_stays_chosen(settings):
     assert settings.engine_choice == "future"
 
 
-@pytest.mark.parametrize(("asked", "got"), [(100, 96), (1, 32), (192, 192), (113, 128)])
-def test_sizes_are_those_the_engine_can_draw(settings, asked, got):
-    settings.width = settings.height = asked
-    assert (settings.width, settings.height) == (got, got)
-
-
-def test_sizes_follow_the_multiple_of_the_chosen_engine(settings):
+def test_a_preset_brings_its_steps_and_all_that_the_panel_does_not_show(settings):
     settings.engine_choice = "other"
-    settings.width = 100
-    assert settings.width == 128
+    settings.width, settings.seed, settings.preset = 500, 7, "fast"
+    made = settings.generation_settings()
+    assert (made.preset, made.steps, made.scheduler, made.context_layout) == ("fast", 12, "dpm++", "loop")
+    assert (made.width, made.seed, made.engine) == (500, 7, "other")
+    settings.steps = 9
+    assert settings.generation_settings().steps == 9
+
+
+def test_another_engine_begins_with_the_same_preset(settings):
+    settings.preset = "draft"
+    settings.engine_choice = "other"
+    assert (settings.steps, settings.guidance) == (4, 1.0)
+
+
+def test_an_engine_without_its_weights_is_marked_and_refused_with_what_is_missing(settings, monkeypatch):
+    monkeypatch.setattr(server, "engines", (engine("understudy", lacking=("unet is missing.", "vae is missing.")),))
+    error = find_engine_limit(bpy.context)
+    assert isinstance(error, InvalidWeights)
+    assert "lacks 2 files" in error.message and error.remedy == "unet is missing. vae is missing."
+    (item,) = _list_engines(settings, bpy.context)
+    assert item[1] == "Understudy: no weights"
+    assert not bpy.ops.understudy.generate.poll()
 
 
 def test_more_people_or_pixels_than_the_engine_draws_are_refused_before_anything_is_sampled(settings):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from understudy.core.errors import InvalidClip, InvalidReference, InvalidRequest
 from understudy.core.protocol import MAX_FRAMES, GenerationSettings
 from understudy.server.admission import check, in_order, space_needed
 
+WEIGHTS = Path("no folder")
 SETTINGS = GenerationSettings(width=64, height=64)
 
 
@@ -18,28 +20,28 @@ def pair(clip):
 
 
 def test_what_is_right_passes(clip_factory, reference):
-    check(SETTINGS, clip_factory(2), [reference])
+    check(SETTINGS, clip_factory(2), [reference], WEIGHTS)
 
 
 def test_the_engine_judges_the_settings_and_the_people(clip_factory, reference):
     with pytest.raises(UnknownEngine):
-        check(dataclasses.replace(SETTINGS, engine="none"), clip_factory(2), [reference])
-    with pytest.raises(InvalidRequest, match="multiple"):
-        check(dataclasses.replace(SETTINGS, width=65), clip_factory(2), [reference])
+        check(dataclasses.replace(SETTINGS, engine="none"), clip_factory(2), [reference], WEIGHTS)
+    with pytest.raises(InvalidRequest, match="no scheduler 'euler'"):
+        check(dataclasses.replace(SETTINGS, scheduler="euler"), clip_factory(2), [reference], WEIGHTS)
     with pytest.raises(InvalidRequest, match="2 people"):
-        check(SETTINGS, pair(clip_factory(2)), [reference, reference])
+        check(SETTINGS, pair(clip_factory(2)), [reference, reference], WEIGHTS)
 
 
 def test_a_clip_longer_than_any_take_is_refused(clip_factory, reference):
     clip = clip_factory(1)
     long = clip.select(np.zeros(MAX_FRAMES + 1, int))
     with pytest.raises(InvalidClip, match="more than"):
-        check(SETTINGS, long, [reference])
+        check(SETTINGS, long, [reference], WEIGHTS)
 
 
 def test_the_person_of_a_bad_reference_is_named(clip_factory):
     with pytest.raises(InvalidReference, match="reference of Ann"):
-        check(SETTINGS, clip_factory(2), [b"text"])
+        check(SETTINGS, clip_factory(2), [b"text"], WEIGHTS)
 
 
 def test_references_go_by_name_not_by_order(clip_factory):

@@ -20,7 +20,7 @@ from understudy.server.store import Store
 @pytest.fixture
 def jobs(tmp_path):
     store = Store(tmp_path / "jobs.sqlite")
-    yield Jobs(tmp_path, store, EventLog(store))
+    yield Jobs(tmp_path, tmp_path / "weights", store, EventLog(store))
     store.close()
 
 
@@ -73,12 +73,12 @@ def test_a_start_sweeps_what_a_killed_server_left(jobs, submission, tmp_path):
     jobs.folder(job.id).checkpoint.touch()
     (folder.with_name(f"{uuid.uuid4().hex}.part") / "frames").mkdir(parents=True)
     folder.with_name(uuid.uuid4().hex).mkdir()
-    Jobs(tmp_path, jobs.store, jobs.log)
+    Jobs(tmp_path, tmp_path / "weights", jobs.store, jobs.log)
     assert list((tmp_path / "jobs").iterdir()) == [folder]
     assert list((folder / "frames").iterdir()) == []
     assert jobs.folder(job.id).checkpoint.exists()
     jobs.remove(job.id)
-    Jobs(tmp_path, jobs.store, jobs.log)
+    Jobs(tmp_path, tmp_path / "weights", jobs.store, jobs.log)
     assert not jobs.folder(job.id).checkpoint.exists()
 
 
@@ -89,7 +89,7 @@ def test_a_start_leaves_alone_what_is_not_the_servers(jobs, tmp_path):
     files = [theirs / "video.mp4.part", theirs / "invoice.pdf", tmp_path / "jobs" / "list.txt.part"]
     for path in files:
         path.touch()
-    Jobs(tmp_path, jobs.store, jobs.log)
+    Jobs(tmp_path, tmp_path / "weights", jobs.store, jobs.log)
     assert all(path.exists() for path in files)
 
 
@@ -104,7 +104,7 @@ def test_a_half_written_file_that_cannot_be_removed_does_not_keep_the_server_fro
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refuse)
-        Jobs(tmp_path, jobs.store, jobs.log)
+        Jobs(tmp_path, tmp_path / "weights", jobs.store, jobs.log)
     assert part.exists()
 
 

@@ -7,7 +7,7 @@ import pytest
 from understudy.server.messages import Cancel, Failed, Finished, Frame, Generate, Pipe, Preview, Ready, Step
 
 MESSAGES = [
-    Generate("job", "/clip.npz", ["/a", "/b"], {"seed": 1, "prompt": "Männlein"}, None),
+    Generate("job", "/clip.npz", ["/a", "/b"], {"seed": 1, "prompt": "Männlein"}, "/weights", None),
     Cancel("job"),
     Ready("cpu"),
     Step(1, 2),

@@ -23,7 +23,7 @@ def jobs(tmp_path_factory):
     """The job service with a runner at work, for every test: none of them ends it."""
     tmp_path = tmp_path_factory.mktemp("runner")
     store = Store(tmp_path / "jobs.sqlite")
-    jobs = Jobs(tmp_path, store, EventLog(store))
+    jobs = Jobs(tmp_path, tmp_path / "weights", store, EventLog(store))
     runner = Runner(tmp_path, jobs, Worker())
     runner.start()
     yield jobs

@@ -32,7 +32,8 @@ def job(tmp_path, clip_factory, reference):
 
     def make(steps: int = 2, clip: str = "clip.npz") -> Generate:
         settings = GenerationSettings(width=64, height=64, steps=steps)
-        return Generate(uuid.uuid4().hex, str(tmp_path / clip), [str(tmp_path / "reference")], settings.to_json(), None)
+        references, weights = [str(tmp_path / "reference")], str(tmp_path / "weights")
+        return Generate(uuid.uuid4().hex, str(tmp_path / clip), references, settings.to_json(), weights, None)
 
     return make
 

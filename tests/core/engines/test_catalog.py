@@ -5,8 +5,9 @@ import sys
 
 import pytest
 from understudy.core.engines import catalog
-from understudy.core.errors import InvalidRequest, UnknownEngine
-from understudy.core.protocol import GenerationSettings
+from understudy.core.engines.layout import WeightsFile
+from understudy.core.errors import InvalidRequest, InvalidWeights, NotEnoughMemory, UnknownEngine
+from understudy.core.protocol import SETTING_CHOICES, GenerationSettings, MemoryNeeds
 
 SPEC = catalog.find("understudy")
 
@@ -35,6 +36,58 @@ def test_what_an_engine_cannot_do_is_refused_with_a_remedy(change, people, messa
 def test_the_defaults_pass_their_own_check():
     for spec in catalog.CATALOG.values():
         spec.check(spec.defaults, people=1)
+
+
+def test_what_each_preset_changes_is_a_valid_setting():
+    for spec in catalog.CATALOG.values():
+        assert set(spec.presets) == set(SETTING_CHOICES["preset"])
+        assert spec.settings() == spec.defaults
+        for name in spec.presets:
+            spec.check(spec.settings(name), people=1)
+            assert spec.settings(name).preset == name
+    with pytest.raises(InvalidRequest, match=r"no preset 'best'.*exact, fast, draft"):
+        SPEC.settings("best")
+
+
+def test_an_engine_that_lacks_weights_says_all_that_is_missing_at_once(tmp_path):
+    files = tuple(WeightsFile((name,), "example.org") for name in ("unet", "vae/config.json"))
+    spec = dataclasses.replace(SPEC, files=files)
+    (tmp_path / SPEC.name).mkdir()
+    with pytest.raises(InvalidWeights, match=r"lacks 2 of its 2 files.*unet.*config\.json") as refused:
+        spec.require_weights(tmp_path)
+    assert str(tmp_path / SPEC.name) in refused.value.remedy
+    (tmp_path / SPEC.name / "unet.pth").write_bytes(b"weights")
+    assert len(spec.lacking(tmp_path)) == 1
+    SPEC.require_weights(tmp_path / "nowhere")  # the bundled engine needs no folder
+
+
+LARGE = dataclasses.replace(SPEC, memory=MemoryNeeds(parameters=10**9, window=100, decoding=100), title="Large")
+WISH = GenerationSettings(width=512, height=768, guidance=3.5, context_frames=24, context_overlap=8)
+# 2 GB of weights in sixteen bits, and 24 frames x 2 passes x 512 x 768 pixels x 50 bytes = 0.94 GB
+
+
+def test_a_job_that_fits_is_let_through():
+    LARGE.require_memory(WISH, frames=100, free=2_950_000_000)
+    LARGE.require_memory(WISH, frames=100, free=950_000_000, loaded=True)
+    LARGE.require_memory(WISH, frames=6, free=2_250_000_000)  # a short clip is a short window
+
+
+def test_too_little_memory_is_told_in_figures_with_what_would_fit():
+    with pytest.raises(NotEnoughMemory) as refused:
+        LARGE.require_memory(WISH, frames=100, free=2_600_000_000)
+    assert refused.value.message == "Large needs 2.9 GB of memory for this, and 2.6 GB are free."
+    assert refused.value.remedy == "Try 384 x 576 or a window of 12 frames or offloading."
+    with pytest.raises(NotEnoughMemory, match=r"5\.9 GB") as refused:
+        LARGE.require_memory(WISH, frames=100, free=200_000_000, auto="float32")
+    assert "Close other programs" in refused.value.remedy
+
+
+def test_a_job_steps_down_to_half_the_window_then_to_a_smaller_size_then_not_at_all():
+    half = LARGE.step_down(WISH, frames=100)
+    assert (half.context_frames, half.context_overlap, half.width) == (12, 6, 512)
+    short = LARGE.step_down(WISH, frames=5)
+    assert (short.width, short.height, short.context_frames) == (384, 576, 24)
+    assert LARGE.step_down(GenerationSettings(width=64, height=64), frames=1) is None
 
 
 def test_the_catalog_does_not_import_torch():

@@ -1,0 +1,43 @@
+"""Networks onto a device: their precision, where their weights are kept, and how they are run."""
+
+from __future__ import annotations
+
+import torch
+from diffusers.hooks import apply_group_offloading, apply_layerwise_casting
+from torch import nn
+
+from .interface import Runtime
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def fastest(device: torch.device | str) -> str:
+    """The precision that "auto" stands for: of sixteen bits where the device has instructions for it."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return "bfloat16"
+    return "float32"
+
+
+def compute_dtype(device: torch.device, runtime: Runtime) -> torch.dtype:
+    """What the networks compute in; "float8" is a way to keep weights, computed with in sixteen bits."""
+    if runtime.precision == "float8":
+        return torch.float16 if fastest(device) == "float16" else torch.bfloat16
+    return DTYPES[fastest(device) if runtime.precision == "auto" else runtime.precision]
+
+
+def place(module: nn.Module, device: torch.device, runtime: Runtime) -> None:
+    """Make `module` ready to be run on `device`, in `compute_dtype`, its convolutions channels last."""
+    dtype = compute_dtype(device, runtime)
+    module.eval().requires_grad_(False).to(dtype=dtype, memory_format=torch.channels_last)
+    if runtime.precision == "float8":
+        apply_layerwise_casting(module, torch.float8_e4m3fn, dtype)
+    if runtime.offload and device.type != "cpu":
+        stream = device.type == "cuda"  # the next layer's weights come while this one computes
+        apply_group_offloading(module, device, offload_type="leaf_level", use_stream=stream)
+    else:
+        module.to(device)
+    if runtime.compile:
+        module.compile()

@@ -1,0 +1,47 @@
+import pytest
+import torch
+from torch import nn
+from understudy.core.engines.interface import Runtime
+from understudy.core.engines.placement import compute_dtype, fastest, place
+from understudy.core.protocol import PRECISION_BYTES, SETTING_CHOICES
+
+CPU = torch.device("cpu")
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(4, 16, 3, padding=1), nn.GroupNorm(4, 16), nn.SiLU(), nn.Conv2d(16, 4, 3, padding=1))
+
+
+@pytest.fixture
+def image() -> torch.Tensor:
+    return torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("precision", [name for name in SETTING_CHOICES["precision"] if name != "float16"])
+def test_a_network_gives_nearly_the_same_in_every_precision(image, precision):
+    expected = network()(image)
+    placed, runtime = network(), Runtime(precision)
+    place(placed, CPU, runtime)
+    found = placed(image.to(compute_dtype(CPU, runtime)))
+    assert found.dtype == compute_dtype(CPU, runtime) and not found.requires_grad
+    tolerance = {"float32": 1e-5, "float8": 0.3}.get(precision, 0.05)
+    torch.testing.assert_close(found.float(), expected, atol=tolerance, rtol=0)
+
+
+def test_eight_bit_weights_take_a_quarter_of_the_memory():
+    placed = network()
+    before = placed[0].weight.nbytes
+    place(placed, CPU, Runtime("float8"))
+    assert placed[0].weight.nbytes == before / 4
+
+
+def test_offloading_to_the_computer_that_computes_changes_nothing(image):
+    placed = network()
+    place(placed, CPU, Runtime("float32", offload=True))
+    torch.testing.assert_close(placed(image), network()(image))
+
+
+def test_every_precision_has_a_size_and_auto_is_one_of_them():
+    assert set(PRECISION_BYTES) == set(SETTING_CHOICES["precision"]) - {"auto"}
+    assert fastest(CPU) in PRECISION_BYTES
