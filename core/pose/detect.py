@@ -1,4 +1,4 @@
-"""Which bone of an armature plays which role: from the names of its bones and their parents.
+"""Which bone of an armature plays which role: from the names of its bones and their parents, else from their geometry.
 
 Each whole family is scored, never pooled synonyms: "LeftShoulder", "LeftHip" and "left_foot" are different joints in different
 families.
@@ -14,12 +14,13 @@ from ..errors import NotHumanoid
 from .bones import FAMILIES, Family
 from .bones.family import canonical
 from .bones.roles import PARENT, REQUIRED, SIDES, Role, is_ancestor, sided
-from .structure import Bones, sides_swapped
+from .structure import Bones, Found, search, sides_swapped
 
 Parents = Mapping[str, str | None]
 """Bone name -> its parent's name, None for a root."""
 
 USER_MAPPING = "user mapping"
+BY_STRUCTURE = "found by structure"
 
 _SHOULDER_GIRDLE = frozenset(sided(side, part) for side in SIDES for part in ("clavicle", "upper_arm"))
 
@@ -31,12 +32,13 @@ _RESEMBLANCE = 0.4
 class Detection:
     """Which bone plays which role.
 
-    family      the family's name, or `USER_MAPPING`
+    family      the family's name, `BY_STRUCTURE`, or `USER_MAPPING`
     mapping     role -> bone name, all required roles among them
     confidence  0 to 1
     missing     the optional roles that no bone plays
     guessed     the roles of `mapping` that the geometry told, not a name
     warnings    sentences for the user: what looks wrong, though it can be sampled
+    residual    where the geometry told, how far the proportions are from a person's (`structure.Found`), else None
     """
 
     family: str
@@ -45,6 +47,7 @@ class Detection:
     missing: tuple[Role, ...]
     guessed: frozenset[Role] = frozenset()
     warnings: tuple[str, ...] = ()
+    residual: float | None = None
 
     def state(self, role: str) -> Literal["found", "guessed", "missing"]:
         if role in self.guessed:
@@ -59,13 +62,13 @@ def detect(
     poses: Iterable[Bones] = (),
     aliases: Mapping[str, str] | None = None,
 ) -> Detection:
-    """The family that fits best. `armature` names it in errors.
+    """The family that fits best; where none does, what the geometry of `poses` tells. `armature` names it in errors.
 
     `poses` are the same bones in one pose each, best first (rest, then animated frames); read only as far as needed, so a
     generator may evaluate them. `aliases` is bone name -> what the file's metadata calls it (a VRM's humanoid role such as
     `leftUpperArm`, `mmd_bone.name_j`); where a family is complete by them, they win over the names.
 
-    Raises `NotHumanoid`, which lists what the closest family misses.
+    Raises `NotHumanoid`, which lists what the closest family misses, or what the geometry is not.
     """
     if not parents:
         raise NotHumanoid(f"{armature} has no bones.", "Choose another armature.")
@@ -80,10 +83,57 @@ def detect(
             return _with_warnings(best, poses)
     closest = min(candidates, key=lambda candidate: (len(_lacking(candidate.mapping)), -candidate.confidence))
     lacking = _lacking(closest.mapping)
-    if len(lacking) > (1 - _RESEMBLANCE) * len(REQUIRED):
-        families = ", ".join(family.name for family in FAMILIES)
-        raise NotHumanoid(f"{armature} does not look like a person: its bones are named like those of none of {families}.")
-    raise NotHumanoid(f"{armature} looks like {closest.family}, but no bone in place is its {_listed(lacking)}.")
+    resembles = len(lacking) <= (1 - _RESEMBLANCE) * len(REQUIRED)
+    refusal: NotHumanoid | None = None
+    found: Found | None = None
+    for pose in poses:
+        try:
+            another = search(pose, armature)
+        except NotHumanoid as error:
+            refusal = refusal or error
+            continue
+        if found is None or another.confidence > found.confidence:
+            found = another
+        if found.sides_told:
+            break
+    if found is not None:
+        return _completed(closest, found) if resembles else _guessed(found)
+    if resembles:
+        looks = f"{armature} looks like {closest.family}, but no bone in place is its {_listed(lacking)}."
+        raise NotHumanoid(looks if refusal is None else f"{looks} Nor is it known by its shape: {refusal.message}")
+    if refusal is not None:
+        raise NotHumanoid(f"{refusal.message} Nor are its bones named like those of a known family.")
+    raise NotHumanoid(f"{armature} does not look like a person: its bones are named like those of no known family.")
+
+
+def _guessed(found: Found) -> Detection:
+    warnings = () if found.sides_told else ("Which side is left was guessed: check it.",)
+    return Detection(
+        family=BY_STRUCTURE,
+        mapping=found.mapping,
+        confidence=found.confidence,
+        missing=tuple(role for role in PARENT if role not in found.mapping),
+        guessed=frozenset(found.mapping),
+        warnings=warnings,
+        residual=found.residual,
+    )
+
+
+def _completed(named: Detection, found: Found) -> Detection:
+    """What names told of a family, and of the rest what the geometry did; the latter alone where the two contradict."""
+    if any(named.mapping.get(role, bone) != bone for role, bone in found.mapping.items() if role in REQUIRED):
+        return _guessed(found)
+    played = set(named.mapping.values())
+    guessed = {role: bone for role, bone in found.mapping.items() if role not in named.mapping and bone not in played}
+    mapping = named.mapping | guessed
+    return Detection(
+        family=named.family,
+        mapping=mapping,
+        confidence=min(named.confidence, found.confidence),
+        missing=tuple(role for role in PARENT if role not in mapping),
+        guessed=frozenset(guessed),
+        residual=found.residual,
+    )
 
 
 def from_mapping(mapping: Mapping[str, str], parents: Parents, armature: str = "The armature") -> Detection:

@@ -10,7 +10,7 @@ down a hand: names by finger, then by joint, then by joint of the thumb.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,9 +72,20 @@ def all_rigs() -> list[Rig]:
     return [read_rig(path) for path in RIGS]
 
 
-def read_rig(path: Path) -> Rig:
+@pytest.fixture(scope="session")
+def read() -> Callable[[Path], Rig]:
+    return read_rig
+
+
+@pytest.fixture(scope="session")
+def read_with() -> Callable[..., Rig]:
+    """By the file's name, with proportions other than the file's."""
+    return lambda name, **proportions: read_rig(Path(__file__).parent / f"rigs/{name}.txt", **proportions)
+
+
+def read_rig(path: Path, **proportions: float) -> Rig:
     head, _, tree = path.read_text(encoding="utf-8").partition("\n\n")
-    keys = dict(line.split(": ", 1) for line in head.splitlines())
+    keys = dict(line.split(": ", 1) for line in head.splitlines()) | {key: str(value) for key, value in proportions.items()}
     tokens = keys["sides"].split()
     names, parents, points, deform, expected = [], [], [], [], {}
     above: dict[int, tuple[int, int]] = {-1: (-1, -1)}  # indentation -> the last row there, left and right
