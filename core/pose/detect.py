@@ -100,10 +100,9 @@ def detect(
         return _completed(closest, found) if resembles else _guessed(found)
     if resembles:
         looks = f"{armature} looks like {closest.family}, but no bone in place is its {_listed(lacking)}."
-        raise NotHumanoid(looks if refusal is None else f"{looks} Nor is it known by its shape: {refusal.message}")
-    if refusal is not None:
-        raise NotHumanoid(f"{refusal.message} Nor are its bones named like those of a known family.")
-    raise NotHumanoid(f"{armature} does not look like a person: its bones are named like those of no known family.")
+    else:
+        looks = f"{armature} does not look like a person: its bones are named like those of no known family."
+    raise NotHumanoid(looks if refusal is None else f"{looks} Nor is it known by its shape: {refusal.message}")
 
 
 def _guessed(found: Found) -> Detection:
