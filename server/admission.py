@@ -8,6 +8,7 @@ from pathlib import Path
 from ..core.engines import catalog
 from ..core.errors import InvalidClip, InvalidReference
 from ..core.pose.clip import PoseClip
+from ..core.pose.reference import pose_in
 from ..core.protocol import MAX_FRAMES, GenerationSettings
 from .pictures import decode_reference
 
@@ -31,6 +32,7 @@ def check(settings: GenerationSettings, clip: PoseClip, references: Sequence[byt
         )
     for name, reference in zip(clip.people, references, strict=True):
         decode_reference(reference, f"The reference of {name}")
+        pose_in(reference)
 
 
 def in_order(clip: PoseClip, references: Mapping[str, bytes]) -> tuple[bytes, ...]:

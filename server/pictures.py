@@ -38,6 +38,15 @@ def decode_reference(data: bytes, name: str) -> np.ndarray:
         raise InvalidReference(f"{name} is not a picture that can be read ({type(error).__name__}).") from error
 
 
+def decode_matte(data: bytes) -> np.ndarray | None:
+    """How opaque each pixel of a picture is that `decode_reference` can read, uint8 [H, W]; None where all of them are."""
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+        if not picture.has_transparency_data:
+            return None
+        matte = np.asarray(ImageOps.exif_transpose(picture).convert("RGBA"))[..., 3]
+    return None if (matte == 255).all() else matte
+
+
 def _on_white(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I"):  # 16-bit grey: Pillow would clip it to 255, not scale it
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")

@@ -12,13 +12,14 @@ import threading
 from pathlib import Path
 
 from ..core.engines import catalog
-from ..core.engines.interface import Engine, FrameReady, PreviewReady, Progress, Runtime, StepDone, Working
+from ..core.engines.interface import Engine, FrameReady, PreviewReady, Progress, Reference, Runtime, StepDone, Working
 from ..core.errors import Cancelled, JobFailed, OutOfMemory, UnderstudyError
 from ..core.files import full_disk_named
 from ..core.pose.clip import PoseClip
+from ..core.pose.reference import pose_in
 from ..core.protocol import GenerationSettings
 from .messages import Cancel, Failed, Finished, Frame, Generate, Message, Pipe, Preview, Ready, Step
-from .pictures import decode_reference
+from .pictures import decode_matte, decode_reference
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class Drawer:
         try:
             settings = GenerationSettings.from_json(request.settings)
             clip = PoseClip.load(request.clip)
-            references = [decode_reference(Path(path).read_bytes(), Path(path).name) for path in request.references]
+            references = [read_reference(Path(path)) for path in request.references]
 
             def on_progress(progress: Progress) -> None:
                 if self._inbox.is_cancelled(request.job):
@@ -160,6 +161,11 @@ class Drawer:
                 engine.load(self._device, spec.folder(weights), wanted[1])
             self._engine, self._held = engine, wanted
         return self._engine
+
+
+def read_reference(path: Path) -> Reference:
+    data = path.read_bytes()
+    return Reference(decode_reference(data, path.name), decode_matte(data), pose_in(data))
 
 
 def as_message(progress: Progress) -> Message | None:

@@ -28,11 +28,15 @@ MAY_IMPORT = {
     "core.weights": (),
     "core": (),
     "blender_addon": ("blender_addon", "core.errors", "core.files", "core.protocol", "core.pose"),
-    "server.worker_main": ("server", "core.errors", "core.files", "core.protocol", "core.pose.clip", "core.engines"),
+    "server.worker_main": (
+        "server", "core.errors", "core.files", "core.protocol", "core.pose.clip", "core.pose.reference", "core.engines",
+    ),
     "server.control": ("server", "core.errors", "core.files", "core.pose", "core.control"),
-    "server": ("server", "core.errors", "core.files", "core.protocol", "core.pose.clip", "core.engines.catalog"),
+    "server": (
+        "server", "core.errors", "core.files", "core.protocol", "core.pose.clip", "core.pose.reference", "core.engines.catalog",
+    ),
     "": ("blender_addon",),
-}
+}  # fmt: skip
 # Which modules alone may import these packages.
 ONLY_UNDER = {
     "bpy": ("blender_addon",),

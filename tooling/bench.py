@@ -19,7 +19,7 @@ from understudy.blender_addon.sampling import sample
 from understudy.core.control.guide import draw_guide
 from understudy.core.control.openpose import STYLES, draw_on
 from understudy.core.engines import catalog
-from understudy.core.engines.interface import FrameReady, Progress
+from understudy.core.engines.interface import FrameReady, Progress, Reference
 from understudy.core.pose.clip import PoseClip
 from understudy.core.pose.skeleton import KEYPOINT_COUNT
 
@@ -117,7 +117,7 @@ def bench_generating(clip: PoseClip) -> None:
         if isinstance(progress, FrameReady):
             drawn.append(progress.index)
 
-    seconds = best_seconds(lambda: engine.generate(clip, [reference], settings, keep))
+    seconds = best_seconds(lambda: engine.generate(clip, [Reference(reference)], settings, keep))
     if len(drawn) != (1 + ROUNDS) * len(clip):
         raise RuntimeError(f"{len(drawn)} frames were drawn.")
     print(

@@ -61,6 +61,20 @@ class Runtime:
         return cls(settings.precision, settings.offload, settings.compile)
 
 
+@dataclass(frozen=True)
+class Reference:
+    """A picture of one person, and what is known of it besides.
+
+    picture  uint8 [H, W, 3] RGB; what was transparent is white
+    matte    uint8 [H, W]: what of it is the person, where the picture has transparent parts
+    pose     one frame of that person alone, as the picture's camera saw it, where Blender drew the picture
+    """
+
+    picture: np.ndarray
+    matte: np.ndarray | None = None
+    pose: PoseClip | None = None
+
+
 class Engine(Protocol):
     spec: EngineSpec
 
@@ -73,14 +87,14 @@ class Engine(Protocol):
     def generate(
         self,
         clip: PoseClip,
-        references: Sequence[np.ndarray],
+        references: Sequence[Reference],
         settings: GenerationSettings,
         on_progress: OnProgress,
         checkpoint: Path | None = None,
     ) -> None:
         """Draw every frame of `clip`; the frames are told through `on_progress`, not returned.
 
-        `references` are uint8 [H, W, 3] RGB, one a person of the clip, in its order. With `checkpoint`, the latents are
-        kept in that file after each step, and a file found there (of this very job) is gone on from. Same inputs, seed and
-        device: the same bytes. Raises `InvalidRequest`, `OutOfMemory`.
+        `references` are one a person of the clip, in its order. With `checkpoint`, the latents are kept in that file after
+        each step, and a file found there (of this very job) is gone on from. Same inputs, seed and device: the same bytes.
+        Raises `InvalidRequest`, `OutOfMemory`.
         """

@@ -12,14 +12,15 @@ from torch import Tensor
 from ..control.guide import draw_guide
 from ..diffusion.autoencoder import Autoencoder, AutoencoderConfig
 from ..diffusion.sampler import FlowPath, initial_noise
-from ..diffusion.unet import Denoiser, DenoiserConfig, Reference
+from ..diffusion.unet import Denoiser, DenoiserConfig
+from ..diffusion.unet import Reference as EncodedReference
 from ..diffusion.windows import fuse, plan
 from ..pose.clip import PoseClip
 from ..protocol import GenerationSettings
 from .catalog import CATALOG
 from .checkpoints import load_into, read
 from .drawing import Checkpoint, draw, fingerprint
-from .interface import OnProgress, Runtime, Working
+from .interface import OnProgress, Reference, Runtime, Working
 from .memory import shortage_named
 from .pictures import canvas, fit, pad, to_pictures, to_tensor
 from .placement import compute_dtype, place
@@ -51,7 +52,7 @@ class UnderstudyEngine:
     def generate(
         self,
         clip: PoseClip,
-        references: Sequence[np.ndarray],
+        references: Sequence[Reference],
         settings: GenerationSettings,
         on_progress: OnProgress,
         checkpoint: Path | None = None,
@@ -59,7 +60,7 @@ class UnderstudyEngine:
         """See `Engine.generate`."""
         self.spec.check(settings, len(clip.people))
         with torch.inference_mode(), shortage_named(f"A window of {settings.width} x {settings.height}"):
-            self._generate(clip, references[0], settings, on_progress, checkpoint)
+            self._generate(clip, references[0].picture, settings, on_progress, checkpoint)
 
     def _generate(self, clip, picture, settings, on_progress, checkpoint) -> None:
         width, height = canvas(settings.width, settings.height, self.spec.size_multiple)
@@ -92,7 +93,7 @@ class UnderstudyEngine:
     def _to_device(self, images: Tensor) -> Tensor:
         return images.to(self.device, self.dtype, memory_format=torch.channels_last)
 
-    def _encode_reference(self, picture: np.ndarray) -> Reference:
+    def _encode_reference(self, picture: np.ndarray) -> EncodedReference:
         latents = self.autoencoder.encode(self._to_device(to_tensor(picture[None]) * 2 - 1))
         return self.denoiser.encode_reference(latents)[0]
 
@@ -106,7 +107,7 @@ class UnderstudyEngine:
             parts.append(self.denoiser.guider(self._to_device(to_tensor(drawn))))
         return torch.cat(parts)
 
-    def _clean(self, latents: Tensor, t: float, pose: Tensor, reference: Reference | None) -> Tensor:
+    def _clean(self, latents: Tensor, t: float, pose: Tensor, reference: EncodedReference | None) -> Tensor:
         """Clean latents f32 of one window [n, C, H, W]."""
         times = torch.full((len(latents),), t, device=self.device)
         return self.denoiser(self._to_device(latents), times, pose, reference, frames=len(latents)).float()

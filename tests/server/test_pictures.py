@@ -11,7 +11,7 @@ from PIL import Image
 from understudy.core.errors import InvalidReference
 from understudy.core.protocol import MAX_REFERENCE_BYTES, MAX_REFERENCE_PIXELS
 from understudy.core.version import VERSION
-from understudy.server.pictures import decode_reference, encode_png, encode_preview
+from understudy.server.pictures import decode_matte, decode_reference, encode_png, encode_preview
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -104,3 +104,10 @@ def test_a_png_holds_the_pixels_and_says_what_made_it():
     assert picture.text["Software"] == f"Understudy {VERSION}"
     assert json.loads(picture.text["understudy"]) == about
     assert data == encode_png(5, 3, pixels.tobytes(), dict(reversed(about.items())))
+
+
+def test_a_matte_is_read_from_pictures_that_have_one():
+    picture = Image.new("RGBA", (2, 1), (10, 20, 30, 255))
+    assert decode_matte(encoded(picture)) is None and decode_matte(encoded(Image.new("RGB", (2, 1)))) is None
+    picture.putpixel((0, 0), (10, 20, 30, 64))
+    assert decode_matte(encoded(picture)).tolist() == [[64, 255]]

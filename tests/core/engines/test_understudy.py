@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from understudy.core.engines.interface import FrameReady, PreviewReady, StepDone, Working
+from understudy.core.engines.interface import FrameReady, PreviewReady, Reference, StepDone, Working
 from understudy.core.engines.understudy import WEIGHTS, UnderstudyEngine
 from understudy.core.errors import Cancelled, InvalidWeights
 from understudy.core.pose.clip import PoseClip
@@ -45,7 +45,7 @@ def run(engine, clip, reference, settings=SETTINGS, checkpoint=None, stop_after=
             raise Cancelled("Stopped by the test.")
 
     try:
-        engine.generate(clip, [reference], settings, on_progress, checkpoint)
+        engine.generate(clip, [Reference(reference)], settings, on_progress, checkpoint)
     except Cancelled:
         if stop_after is None:
             raise
@@ -102,7 +102,7 @@ def test_a_cancel_is_noticed_within_a_step(engine, clip, reference):
             raise Cancelled("Stopped by the test.")
 
     with pytest.raises(Cancelled):
-        engine.generate(clip, [reference], SETTINGS, on_progress)
+        engine.generate(clip, [Reference(reference)], SETTINGS, on_progress)
     assert told == [Working(), Working()]  # the second of two windows
 
 
