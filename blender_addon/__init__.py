@@ -23,6 +23,20 @@ def unregister() -> None:
 
 def _modules() -> tuple:
     """In the order of registration. Imported here, so that `understudy` can be imported without bpy."""
-    from . import bone_picker, bones_panel, mapping_operators, operators, overlay, panels, pictures, preferences, properties
+    from . import (
+        bone_picker,
+        bones_panel,
+        mapping_operators,
+        operators,
+        overlay,
+        panels,
+        pictures,
+        point_placer,
+        preferences,
+        properties,
+    )
 
-    return preferences, properties, overlay, pictures, operators, mapping_operators, bone_picker, bones_panel, panels
+    return (
+        preferences, properties, overlay, pictures, operators, mapping_operators, bone_picker, point_placer,
+        bones_panel, panels,
+    )  # fmt: skip

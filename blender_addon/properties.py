@@ -31,6 +31,14 @@ def _can_be_person(_person, candidate: bpy.types.Object) -> bool:
     return candidate.type == "ARMATURE" or instances_collection(candidate)
 
 
+class UnderstudyPoint(bpy.types.PropertyGroup):
+    """`name` is a keypoint of the body."""
+
+    position: bpy.props.FloatVectorProperty(
+        name="Position", description="In shares of the picture's width and height, from its upper left", size=2
+    )
+
+
 class UnderstudyPerson(bpy.types.PropertyGroup):
     armature: bpy.props.PointerProperty(
         name="Armature", description="The character's armature, or an empty that instances a collection with one",
@@ -38,6 +46,9 @@ class UnderstudyPerson(bpy.types.PropertyGroup):
     )  # fmt: skip
     reference: bpy.props.StringProperty(
         name="Reference", description="A picture of this character, on a plain background", subtype="FILE_PATH"
+    )
+    points: bpy.props.CollectionProperty(
+        name="Points", description="Joints of the character on the reference picture, placed by hand", type=UnderstudyPoint
     )
 
 
@@ -173,7 +184,7 @@ class UnderstudySettings(bpy.types.PropertyGroup):
         )  # fmt: skip
 
 
-CLASSES = (UnderstudyRig, UnderstudyPerson, UnderstudySettings)
+CLASSES = (UnderstudyRig, UnderstudyPoint, UnderstudyPerson, UnderstudySettings)
 
 
 def register() -> None:
