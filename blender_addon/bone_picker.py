@@ -114,7 +114,8 @@ class PickBone(BonesOperator, bpy.types.Operator):
             return
         scale = bpy.context.preferences.system.ui_scale
         overlay.fill([draw_lines(self._ends[:1], self._ends[1:], 4 * scale, _YELLOW)])
-        overlay.write_at(self._name, *self._ends.mean(axis=0) + 8 * scale, _YELLOW)
+        x, y = self._ends.mean(axis=0) + 8 * scale
+        overlay.write_at(self._name, x, y, _YELLOW)
 
 
 def _contains(region: bpy.types.Region | None, x: int, y: int) -> bool:

@@ -8,10 +8,12 @@ from ..core.errors import UnderstudyError
 from ..core.pose.bones.roles import REQUIRED, Role
 from . import mapping, people
 from .layout import draw_lines
-from .mapping import RigBones
+from .mapping import RigBones, State
 from .mapping_operators import active_bone, preset_names
 
-_ICONS = {"found": "CHECKMARK", "guessed": "QUESTION", "chosen": "GREASEPENCIL", "missing": "X", "gone": "UNLINKED"}
+_ICONS: dict[State, str] = {
+    "found": "CHECKMARK", "guessed": "QUESTION", "chosen": "GREASEPENCIL", "missing": "X", "gone": "UNLINKED",
+}  # fmt: skip
 _UNSURE = 0.6  # below this confidence, the family is shown as a warning
 
 
@@ -68,7 +70,7 @@ def _draw_buttons(layout: bpy.types.UILayout, known: RigBones) -> None:
 
 def _draw_roles(layout: bpy.types.UILayout, context: bpy.types.Context, known: RigBones) -> None:
     settings = context.scene.understudy
-    states = [known.states[role] for role in Role]
+    states = list(known.states.values())
     counts = [f"{states.count(state)} {state}" for state in _ICONS if states.count(state)]
     layout.label(text=", ".join(counts))
     column = layout.column(align=True)

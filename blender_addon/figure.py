@@ -58,9 +58,9 @@ def _shapes():
         yield _Shape(start, end, 1, dimmed(colour))
     for joint, colour in enumerate(BODY_COLOURS):
         yield _Shape(joint, joint, 1, colour)
-    for number, (ankle, _, _, limb, joint) in enumerate(TOES, KEYPOINT_COUNT):
-        yield _Shape(ankle, number, 1, dimmed(limb))
-        yield _Shape(number, number, 1, joint)
+    for toe, (ankle, _, _, limb, toe_colour) in enumerate(TOES, KEYPOINT_COUNT):
+        yield _Shape(ankle, toe, 1, dimmed(limb))
+        yield _Shape(toe, toe, 1, toe_colour)
     for hand in (LEFT_HAND, RIGHT_HAND):
         for (start, end), colour in zip(HAND_EDGES, HAND_COLOURS, strict=True):
             yield _Shape(hand.start + start, hand.start + end, _HAND_LINE, colour, square=True)

@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import bpy
 import numpy as np
 
 from ..core.errors import NotHumanoid
-from ..core.pose.bones.roles import REQUIRED, Role
+from ..core.pose.bones.roles import PARENT, REQUIRED, Role
 from ..core.pose.detect import Detection, from_mapping
 from .instances import find_person
 from .rigs import find_bones
 from .sample_options import Person
+
+if TYPE_CHECKING:
+    from .properties import UnderstudyRig
 
 BY_HAND = "By hand"
 State = Literal["found", "guessed", "chosen", "missing", "gone"]
@@ -36,8 +39,8 @@ class RigBones:
 
     family: str
     confidence: float
-    bones: dict[Role, str]
-    states: dict[Role, State]
+    bones: Mapping[str, str]
+    states: Mapping[Role, State]
     warnings: tuple[str, ...]
     changed: bool
     problem: NotHumanoid | None
@@ -69,13 +72,13 @@ def bones_of(owner: bpy.types.Object) -> RigBones:
     if (kept := remembered(owner)) is None:
         if isinstance(detected, NotHumanoid):
             return RigBones("", 0.0, {}, {role: "missing" for role in Role}, (), False, detected)
-        states = {role: detected.state(role) for role in Role}
+        states: dict[Role, State] = {role: detected.state(role) for role in Role}
         return RigBones(
             detected.family, detected.confidence, dict(detected.mapping), states, detected.warnings, False, None
         )
     found = {} if isinstance(detected, NotHumanoid) else detected.mapping
     states = {role: _state(role, kept.get(role, ""), found, detected, armature) for role in Role}
-    family, problem = owner.understudy.family, None
+    family, problem = _rig(owner).family, None
     try:
         parents = {bone.name: None for bone in armature.data.bones}
         from_mapping(kept, parents, repr(armature.name))
@@ -84,29 +87,30 @@ def bones_of(owner: bpy.types.Object) -> RigBones:
     return RigBones(family, 1.0, kept, states, (), True, problem)
 
 
-def remembered(owner: bpy.types.Object) -> dict[Role, str] | None:
+def remembered(owner: bpy.types.Object) -> dict[str, str] | None:
     """Role -> bone as the user left it on `owner`, else on the armature that it instances; None where nobody touched it."""
-    for kept in (owner, armature_of(owner)):
-        if kept.understudy.mapping:
-            return {Role(role): bone for role, bone in json.loads(kept.understudy.mapping).items()}
+    for keeper in (owner, armature_of(owner)):
+        if mapping := _rig(keeper).mapping:
+            return {role: bone for role, bone in json.loads(mapping).items() if role in PARENT}
     return None
 
 
 def remember(owner: bpy.types.Object, mapping: Mapping[str, str], family: str) -> None:
-    owner.understudy.mapping = json.dumps({role: bone for role, bone in mapping.items() if bone})
-    owner.understudy.family = family
+    rig = _rig(owner)
+    rig.mapping, rig.family = json.dumps({role: bone for role, bone in mapping.items() if bone}), family
 
 
 def choose(owner: bpy.types.Object, role: str, bone: str) -> None:
     """Let `bone` play `role`, and no other role; "" for none."""
     known = bones_of(owner)
     mapping = {other: played for other, played in known.bones.items() if played != bone and other != role}
-    remember(owner, {**mapping, Role(role): bone}, known.family or BY_HAND)
+    remember(owner, {**mapping, role: bone}, known.family or BY_HAND)
 
 
 def forget(owner: bpy.types.Object) -> None:
     """Detect the bones again, now and at each take."""
-    owner.understudy.mapping = owner.understudy.family = ""
+    rig = _rig(owner)
+    rig.mapping = rig.family = ""
     _detected.pop(armature_of(owner).session_uid, None)
 
 
@@ -128,6 +132,10 @@ def fingerprint(armature: bpy.types.Object) -> int:
     heads = np.empty(len(bones) * 3, np.float32)
     bones.foreach_get("head_local", heads)
     return hash((tuple(bones.keys()), heads.tobytes()))
+
+
+def _rig(owner: bpy.types.Object) -> UnderstudyRig:
+    return owner.understudy  # type: ignore[attr-defined]
 
 
 def _detect(armature: bpy.types.Object) -> Detection | NotHumanoid:

@@ -172,7 +172,8 @@ class MirrorBones(BonesOperator, bpy.types.Operator):
 
     def change(self, owner):
         known = mapping.bones_of(owner)
-        mirrored = presets.mirror(known.bones, mapping.armature_of(owner).data.bones.keys(), self.source)
+        names = mapping.armature_of(owner).data.bones.keys()
+        mirrored: dict[str, str] = {**presets.mirror(known.bones, names, self.source)}
         changed = sum(known.bones.get(role) != bone for role, bone in mirrored.items())
         if changed:
             mapping.remember(owner, mirrored, known.family or mapping.BY_HAND)
@@ -209,7 +210,7 @@ class ExportRigPreset(BonesOperator, bpy.types.Operator, ExportHelper):
     filter_glob: bpy.props.StringProperty(default=f"*{_SUFFIX}", options={"HIDDEN"})
 
     def change(self, owner):
-        path = Path(bpy.path.abspath(self.filepath))
+        path = Path(bpy.path.abspath(self.filepath))  # type: ignore[attr-defined]
         _write(path, owner)
         self.report({"INFO"}, f"Written to {path}")
 
@@ -225,9 +226,9 @@ class ImportRigPreset(BonesOperator, bpy.types.Operator, ImportHelper):
     filter_glob: bpy.props.StringProperty(default=f"*{_SUFFIX}", options={"HIDDEN"})
 
     def change(self, owner):
-        path = Path(bpy.path.abspath(self.filepath))
+        path = Path(bpy.path.abspath(self.filepath))  # type: ignore[attr-defined]
         preset = presets.load(path)
-        self.report(*_apply(owner, preset, path.stem))
+        _apply(self, owner, preset, path.stem)
         _save(preset_folder() / (file_name(path.stem, "rig") + _SUFFIX), preset)
 
 
@@ -246,7 +247,7 @@ class ApplyRigPreset(BonesOperator, bpy.types.Operator):
     name: bpy.props.EnumProperty(name="Preset", items=_list_presets)
 
     def change(self, owner):
-        self.report(*_apply(owner, presets.load(preset_folder() / (self.name + _SUFFIX)), self.name))
+        _apply(self, owner, presets.load(preset_folder() / (self.name + _SUFFIX)), self.name)
 
 
 class RemoveRigPreset(bpy.types.Operator):
@@ -275,18 +276,19 @@ class RemoveRigPreset(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _apply(owner: bpy.types.Object, preset: Preset, name: str) -> tuple[set[str], str]:
-    """Use a preset on `owner`; what to report. Bones that the armature has not are kept as gone, to be seen in the list."""
-    mapping.remember(owner, preset.mapping, name)
+def _apply(operator: bpy.types.Operator, owner: bpy.types.Object, preset: Preset, name: str) -> None:
+    """Use a preset on `owner`. Bones that the armature has not are kept as gone, to be seen in the list."""
+    mapping.remember(owner, {role.value: bone for role, bone in preset.mapping.items()}, name)
     gone = sum(state == "gone" for state in mapping.bones_of(owner).states.values())
     if gone:
-        return {"WARNING"}, f"{name}: {gone} of {len(preset.mapping)} bones are not in this armature"
-    return {"INFO"}, f"{name}: {len(preset.mapping)} bones"
+        operator.report({"WARNING"}, f"{name}: {gone} of {len(preset.mapping)} bones are not in this armature")
+    else:
+        operator.report({"INFO"}, f"{name}: {len(preset.mapping)} bones")
 
 
 def _write(path: Path, owner: bpy.types.Object) -> None:
     known = mapping.bones_of(owner)
-    _save(path, Preset(known.family or mapping.BY_HAND, known.bones))
+    _save(path, Preset(known.family or mapping.BY_HAND, {Role(role): bone for role, bone in known.bones.items()}))
 
 
 def _save(path: Path, preset: Preset) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import blf
 import bpy
 import gpu
@@ -13,7 +15,7 @@ from . import mapping, people, timer
 from .figure import RED, Triangles, draw_crosses, draw_frame, draw_people, draw_rectangle
 from .live import Figures, Live, see
 
-_TEXT_SIZE, _MARGIN, _CROSS = 11, 20, 7  # pixels at a resolution scale of 1
+_TEXT_SIZE, _LETTER, _MARGIN, _CROSS = 11, 7, 20, 7  # pixels at a resolution scale of 1
 _WHITE = (235, 235, 235)
 _BELOW_ASSETS = 60  # pixels from the lower edge: the asset shelf and the status of the 3D view are there
 
@@ -52,7 +54,7 @@ def redraw() -> None:
 
 def _draw() -> None:
     context = bpy.context
-    if not (context.scene.understudy.show_skeleton and context.space_data.overlay.show_overlays):
+    if not (context.scene.understudy.show_skeleton and context.space_data.overlay.show_overlays):  # type: ignore[attr-defined]
         return
     try:
         figures, titles, problems = see(_live, context, people.people_of(context))
@@ -93,7 +95,7 @@ def fill(layers: list[Triangles]) -> None:
         return
     shader = gpu.shader.from_builtin("SMOOTH_COLOR")  # its positions have three coordinates
     flat = np.concatenate([positions, np.zeros((len(positions), 1), np.float32)], axis=1)
-    batch = batch_for_shader(shader, "TRIS", {"pos": flat, "color": colours})
+    batch = batch_for_shader(shader, "TRIS", {"pos": flat, "color": colours})  # type: ignore[dict-item]  # arrays are buffers
     gpu.state.blend_set("ALPHA")
     gpu.state.depth_test_set("NONE")
     batch.draw(shader)
@@ -103,7 +105,9 @@ def fill(layers: list[Triangles]) -> None:
 def _write(lines: list[tuple[str, tuple[int, int, int]]]) -> None:
     """Lines of text at the lower left, the first on top."""
     scale = bpy.context.preferences.system.ui_scale
-    for number, (text, colour) in enumerate(reversed(lines)):
+    letters = max(20, int(bpy.context.region.width / (_LETTER * scale)))
+    wrapped = [(line, colour) for text, colour in lines for line in textwrap.wrap(text, letters)]
+    for number, (text, colour) in enumerate(reversed(wrapped)):
         write_at(text, _MARGIN * scale, (_BELOW_ASSETS + 1.6 * _TEXT_SIZE * number) * scale, colour)
 
 
@@ -111,7 +115,8 @@ def write_at(text: str, x: float, y: float, colour: tuple[int, int, int]) -> Non
     """`text` at these pixels of the region, with a shadow."""
     font = 0
     blf.size(font, _TEXT_SIZE * bpy.context.preferences.system.ui_scale)
-    blf.color(font, *(channel / 255 for channel in colour), 1.0)
+    red, green, blue = (channel / 255 for channel in colour)
+    blf.color(font, red, green, blue, 1.0)
     blf.enable(font, blf.SHADOW)
     blf.shadow(font, 5, 0.0, 0.0, 0.0, 0.8)
     blf.position(font, x, y, 0)

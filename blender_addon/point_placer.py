@@ -50,7 +50,7 @@ class PlacePoints(bpy.types.Operator):
         image = bpy.data.images.load(bpy.path.abspath(person.reference), check_existing=True)
         found = find_editor(context) or _open_editor(context)
         self._window, self._area = found
-        self._area.spaces.active.image = image
+        self._area.spaces.active.image = image  # type: ignore[attr-defined]
         self._region = next(region for region in self._area.regions if region.type == "WINDOW")
         self._placing = Placing({point.name: tuple(point.position) for point in person.points})
         self._pointer: tuple[float, float] | None = None
@@ -134,8 +134,8 @@ class PlacePoints(bpy.types.Operator):
         what = f"Click the character's own {_title(asked)}." if asked else "All joints are placed."
         overlay.write_at(f"{what}  {_KEYS}", 20 * scale, 20 * scale, _WHITE)
 
-    def _to_region(self, across: float, down: float) -> tuple[float, float]:
-        return self._region.view2d.view_to_region(across, 1 - down, clip=False)
+    def _to_region(self, across: float, down: float) -> np.ndarray:
+        return np.array(self._region.view2d.view_to_region(across, 1 - down, clip=False), float)
 
 
 class ClearPoints(bpy.types.Operator):

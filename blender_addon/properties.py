@@ -191,11 +191,12 @@ def register() -> None:
     for kind in CLASSES:
         bpy.utils.register_class(kind)
     bpy.types.Scene.understudy = bpy.props.PointerProperty(type=UnderstudySettings)
-    bpy.types.Object.understudy = bpy.props.PointerProperty(type=UnderstudyRig, override={"LIBRARY_OVERRIDABLE"})
+    rig = bpy.props.PointerProperty(type=UnderstudyRig, override={"LIBRARY_OVERRIDABLE"})
+    bpy.types.Object.understudy = rig  # type: ignore[attr-defined]
 
 
 def unregister() -> None:
-    del bpy.types.Object.understudy
+    del bpy.types.Object.understudy  # type: ignore[attr-defined]
     del bpy.types.Scene.understudy
     for kind in reversed(CLASSES):
         bpy.utils.unregister_class(kind)
