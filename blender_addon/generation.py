@@ -77,9 +77,14 @@ class Generation:
         """Leave the job to the server, which draws it to the end; nothing more is said of it."""
         self._detached.set()
 
-    def delete_job(self) -> None:
-        """Have the server forget the job, whose frames are on this computer. Returns at once."""
-        threads.start("deleting the job", self._cancel_job, lambda _: None)
+    def forget(self, record: TakeRecord) -> None:
+        """There is nothing left to fetch, neither here nor on the server. Returns at once."""
+
+        def forget() -> None:
+            record.forget()
+            self._cancel_job()
+
+        threads.start("forgetting the job", forget, lambda _: None)
 
     def _run(self, name: str, work) -> None:
         def run() -> None:
@@ -122,6 +127,7 @@ class Generation:
         self._post(Submitted(record))
         try:
             record.folder.mkdir(parents=True, exist_ok=True)
+            record.keep()
             previews = make_folder(self._previews, record.job)
             follower = JobFollower(
                 self._reconnect, record.job, record.folder, previews, self._cancelled, self._detached, self._post
@@ -134,6 +140,7 @@ class Generation:
             raise
         except Exception:
             # A job that failed has ended already; one whose frames cannot be kept here is drawn for nobody.
+            record.forget()
             self._end_job()
             raise
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
-from ..core.errors import NoArmature, UnderstudyError
+from ..core.errors import JobNotFound, NoArmature, UnderstudyError
 from ..core.pose import openpose_json
 from . import people, plan, timer
 from .demo import DemoScene
 from .environment_control import environment
 from .preferences import ROOT, preferences
-from .record import TakeRecord
+from .record import TakeRecord, find_unfinished
 from .reference import render_reference
 from .sampling import sample
 from .server_control import ServerState, server
@@ -163,15 +163,14 @@ class ResumeTake(bpy.types.Operator):
     def poll(cls, context):
         if session.busy:
             cls.poll_message_set("A take is being made: wait for it, or cancel it")
-        elif not context.scene.understudy.unfinished:
-            cls.poll_message_set("No take of this scene is unfinished")
-        else:
-            return True
-        return False
+        return not session.busy
 
     def execute(self, context):
+        remembered, takes = context.scene.understudy.unfinished, preferences().takes()
         try:
-            record = TakeRecord.from_text(context.scene.understudy.unfinished)
+            record = TakeRecord.from_text(remembered) if remembered else find_unfinished(takes)
+            if record is None:
+                raise JobNotFound(f"There is no unfinished take in {takes}.", "Generate a new one.")
             session.resume(context.scene, record, preferences().server(), plan.previews())
         except UnderstudyError as error:
             return _fail(self, error)

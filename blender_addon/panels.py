@@ -79,7 +79,9 @@ class TakePanel(_SidebarPanel, bpy.types.Panel):
         if session.busy:
             _draw_progress(layout)
         else:
-            layout.prop(context.scene.understudy, "name")
+            row = layout.row(align=True)
+            row.prop(context.scene.understudy, "name")
+            row.operator("understudy.resume_take", text="", icon="IMPORT")
             row = layout.row()
             row.scale_y = 1.6
             row.operator("understudy.generate", icon="RENDER_ANIMATION")

@@ -84,7 +84,9 @@ class Progress:
         """`step 7/12 · frame 3/48 · 41 s left`, or what is waited for."""
         if not self.steps:
             return self.note
-        parts = [f"step {self.step}/{self.steps}", f"frame {self.frame}/{self.frames}"]
+        parts = [f"step {self.step}/{self.steps}"]
+        if self.frames:  # of a take that is fetched, not known before its first one comes
+            parts.append(f"frame {self.frame}/{self.frames}")
         if self.eta is not None:
             parts.append(f"{max(0.0, self.eta - (time.monotonic() - self.eta_told)):.0f} s left")
         return " · ".join([*parts, *filter(None, (self.note, self.warning))])
@@ -257,7 +259,7 @@ class Session:
         strip = takes.import_take(scene, record, finished.frames)
         takes.show(scene)
         self._remember("")  # before the undo step, which would bring it back
-        self._generation.delete_job()
+        self._generation.forget(record)
         bpy.ops.ed.undo_push(message=f"Import {strip.name}")
         last = record.first_frame + len(finished.frames) - 1
         self.outcome = f"{strip.name}: channel {strip.channel}, frames {record.first_frame} to {last}"

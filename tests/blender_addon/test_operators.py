@@ -129,12 +129,11 @@ def test_an_existing_environment_is_tried(scene):
     assert understudy.check_environment() == {"FINISHED"}
 
 
-def test_only_what_is_there_can_be_stopped_cancelled_or_fetched(scene):
+def test_only_what_is_there_can_be_stopped_or_cancelled(scene):
     server.state = ServerState.STOPPED
     for operator, reason in (
         (understudy.stop_server, "No server is running"),
         (understudy.cancel_environment, "No environment is being made"),
-        (understudy.resume_take, "No take of this scene is unfinished"),
         (understudy.render_reference, "no camera"),
     ):
         with pytest.raises(RuntimeError, match=reason):
@@ -144,6 +143,11 @@ def test_only_what_is_there_can_be_stopped_cancelled_or_fetched(scene):
 def test_a_record_of_another_version_is_said_so(scene):
     scene.understudy.unfinished = '{"job": "abc"}'
     with pytest.raises(RuntimeError, match="cannot be read"):
+        understudy.resume_take()
+
+
+def test_where_no_take_is_unfinished_it_is_said_so(scene):
+    with pytest.raises(RuntimeError, match="no unfinished take"):
         understudy.resume_take()
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import bpy
 import pytest
 from understudy.blender_addon import generation, plan, server_process, timer
 from understudy.blender_addon.client import Client
-from understudy.blender_addon.record import TakeRecord
+from understudy.blender_addon.record import TakeRecord, find_unfinished
 from understudy.blender_addon.session import Phase, Session
 from understudy.blender_addon.takes import strips_of
 from understudy.core.errors import Cancelled, DiskFull, InvalidReference, JobFailed, NoArmature, PoseError, ServerUnreachable
@@ -286,3 +287,18 @@ def test_a_take_that_blender_left_is_fetched_later_with_the_same_frames(scene, c
     assert len(strips_of(scene.sequence_editor)) == 2
     assert [path.read_bytes() for path in sorted(folder.glob("0*.png"))] == expected
     assert scene.understudy.unfinished == ""
+
+
+def test_a_take_of_a_blender_that_was_killed_is_found_again_by_its_folder(scene, character, session, tmp_path):
+    session.start(scene, plan.plan_take(bpy.context))
+    run(session, until=lambda: session.progress.step > 0)
+    folder = session.folder
+    session.abandon()
+    scene.understudy.unfinished = ""  # the scene was never saved
+    assert bpy.ops.understudy.resume_take(wait=True) == {"FINISHED"}
+    (strip,) = strips_of(scene.sequence_editor)
+    assert Path(bpy.path.abspath(strip.directory)) == folder
+    deadline = time.monotonic() + 10
+    while find_unfinished(tmp_path / "takes"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
