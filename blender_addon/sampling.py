@@ -112,6 +112,8 @@ class Sampling:
         """
         deadline = time.perf_counter() + seconds
         try:
+            for person in self._options.people:
+                _ = person.armature.data  # raises ReferenceError where it is gone; what hangs on it might not
             while self.fraction < 1:
                 if next(self._preparing, None) is None:
                     self._sample()
