@@ -77,14 +77,9 @@ class Generation:
         """Leave the job to the server, which draws it to the end; nothing more is said of it."""
         self._detached.set()
 
-    def forget(self, record: TakeRecord) -> None:
-        """There is nothing left to fetch, neither here nor on the server. Returns at once."""
-
-        def forget() -> None:
-            record.forget()
-            self._cancel_job()
-
-        threads.start("forgetting the job", forget, lambda _: None)
+    def delete_job(self) -> None:
+        """Have the server forget the job, whose frames are on this computer. Returns at once."""
+        threads.start("deleting the job", self._cancel_job, lambda _: None)
 
     def _run(self, name: str, work) -> None:
         def run() -> None:

@@ -259,7 +259,8 @@ class Session:
         strip = takes.import_take(scene, record, finished.frames)
         takes.show(scene)
         self._remember("")  # before the undo step, which would bring it back
-        self._generation.forget(record)
+        record.forget()
+        self._generation.delete_job()
         bpy.ops.ed.undo_push(message=f"Import {strip.name}")
         last = record.first_frame + len(finished.frames) - 1
         self.outcome = f"{strip.name}: channel {strip.channel}, frames {record.first_frame} to {last}"
