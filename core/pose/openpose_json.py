@@ -1,20 +1,22 @@
-"""Clips as a folder of OpenPose JSON 1.3, one file a frame, in the dialect that ControlNet's tools read.
+"""Clips as OpenPose JSON 1.3, one file a frame or a list of frames in one, in the dialect that ControlNet's tools read.
 
 Those tools discard every point whose confidence is below 1, and take a file without a number above 1 for normalised to the
-canvas; so confidence is exactly 1.0 or 0, and coordinates are pixels. An absent point is 0, 0, 0.
+canvas; so confidence is exactly 1.0 or 0, and coordinates are pixels. An absent point is 0, 0, 0. ComfyUI passes a clip on as a
+list of such frames.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InvalidClip
+from ..files import write_atomically
 from .clip import PoseClip
+from .pixel_sequence import PixelSequence
 from .skeleton import BODY, FACE, FEET, KEYPOINT_COUNT, LEFT_HAND, RIGHT_HAND
 
 VERSION = 1.3
@@ -27,19 +29,9 @@ _ARRAYS = {
 }
 _EMPTY = ("pose_keypoints_3d", "face_keypoints_3d", "hand_left_keypoints_3d", "hand_right_keypoints_3d")
 
-
-@dataclass(frozen=True)
-class OpenPoseSequence:
-    """What OpenPose JSON holds of a clip.
-
-    pixels   float32 [T, P, 134, 2], y down
-    present  bool [T, P, 134]
-    """
-
-    pixels: np.ndarray
-    present: np.ndarray
-    width: int
-    height: int
+# OpenPose's own body of 25 has the middle of the hips after the arms, and the feet at its end.
+_BODY_25 = [*range(8), *range(9, 19)]
+_FEET_OF_25 = slice(19, 25)
 
 
 def write(clip: PoseClip, folder: str | os.PathLike) -> list[Path]:
@@ -49,51 +41,56 @@ def write(clip: PoseClip, folder: str | os.PathLike) -> list[Path]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    pixels = clip.pixels()  # [T, P, 134, 2]
-    on_canvas = ((pixels >= 0) & (pixels < [clip.width, clip.height])).all(axis=-1)
-    present = clip.drawable() & on_canvas
-    triples = np.concatenate([np.round(pixels.astype(float), 3), np.ones_like(pixels[..., :1])], axis=-1)
-    triples = np.where(present[..., None], triples, 0.0)  # [T, P, 134, 3]
     paths = []
-    for number, people in enumerate(triples, 1):
+    for number, frame in enumerate(frames(clip), 1):
         path = folder / f"frame_{number:06}_keypoints.json"
-        content = {
+        path.write_text(json.dumps(frame), encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def write_list(clip: PoseClip, path: str | os.PathLike) -> None:
+    """Write all frames as one list into one file, whole or not at all: ComfyUI's POSE_KEYPOINT. Raises `OSError`."""
+    write_atomically(Path(path), json.dumps(frames(clip)).encode())
+
+
+def frames(clip: PoseClip) -> list[dict]:
+    """The clip's frames as JSON values."""
+    return [
+        {
             "version": VERSION,
             "canvas_width": clip.width,
             "canvas_height": clip.height,
             "people": [_person(index, points) for index, points in enumerate(people)],
         }
-        path.write_text(json.dumps(content), encoding="utf-8")
-        paths.append(path)
-    return paths
+        for people in PixelSequence.of_clip(clip).triples()
+    ]
 
 
-def read(folder: str | os.PathLike) -> OpenPoseSequence:
-    """Read every `*_keypoints.json` of `folder`, in order of name; arrays that are missing or empty are absent points.
+def read(path: str | os.PathLike, size: tuple[int, int] | None = None) -> PixelSequence:
+    """Read every `*_keypoints.json` of a folder, in order of name; or one file, of a frame or of a list of frames.
 
-    Raises `InvalidClip`.
+    Arrays that are missing or empty are absent points; bodies of 18 points and OpenPose's own of 25 are read. `size` is the
+    canvas of files that do not tell theirs, as OpenPose's own do not. Raises `InvalidClip`.
     """
-    folder = Path(folder)
-    paths = sorted(folder.glob("*_keypoints.json"))
+    path = Path(path)
+    paths = [path] if path.is_file() else sorted(path.glob("*_keypoints.json"))
     if not paths:
-        raise InvalidClip(f"{folder} holds no file *_keypoints.json.", "Choose the folder that the files are in.")
-    frames, sizes = [], set()
-    for path in paths:
+        raise InvalidClip(f"{path} holds no file *_keypoints.json.", "Choose the folder that the files are in.")
+    people: list[list[np.ndarray]] = []
+    sizes: set[tuple[int, int]] = set()
+    for each in paths:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            size = int(content["canvas_width"]), int(content["canvas_height"])
-            frames.append([_points(person, size) for person in content["people"]])
-            sizes.add(size)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InvalidClip(f"{path} is not readable OpenPose JSON ({type(error).__name__}).") from error
-    if len(sizes) > 1:
-        raise InvalidClip(f"The frames in {folder} differ in canvas size.")
-    people = max(map(len, frames))
-    triples = np.zeros((len(frames), people, KEYPOINT_COUNT, 3), np.float32)
-    for frame, persons in zip(triples, frames, strict=True):
-        for index, points in enumerate(persons):
-            frame[index] = points
-    return OpenPoseSequence(triples[..., :2], triples[..., 2] > 0, *sizes.pop())
+            content = json.loads(each.read_text(encoding="utf-8"))
+            for frame in content if isinstance(content, list) else [content]:
+                canvas = size if size and "canvas_width" not in frame else (frame["canvas_width"], frame["canvas_height"])
+                sizes.add((int(canvas[0]), int(canvas[1])))
+                people.append([_points(person, canvas) for person in frame["people"]])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InvalidClip(f"{each} is not readable OpenPose JSON ({type(error).__name__}).") from error
+    if len(sizes) != 1:
+        raise InvalidClip(f"The frames in {path} differ in canvas size." if sizes else f"{paths[0]} holds no frames.")
+    return PixelSequence.of_triples(people, *sizes.pop())
 
 
 def _person(index: int, points: np.ndarray) -> dict:
@@ -101,14 +98,18 @@ def _person(index: int, points: np.ndarray) -> dict:
     return {"person_id": [index], **arrays, **{name: [] for name in _EMPTY}}
 
 
-def _points(person: dict, size: tuple[int, int]) -> np.ndarray:
-    """[134, 3] of one person. Raises `ValueError` where an array has not the expected length."""
+def _points(person: dict, size: tuple[float, float]) -> np.ndarray:
+    """[134, 3] of one person. Raises `ValueError` where an array has not the expected length, or holds no finite numbers."""
     points = np.zeros((KEYPOINT_COUNT, 3), np.float32)
     for name, part in _ARRAYS.items():
         if numbers := person.get(name):
-            count = part.stop - part.start
-            # A face of 70 points ends with the two pupils, a body of 25 is another skeleton.
             rows = np.array(numbers, np.float32).reshape(-1, 3)
+            if not np.isfinite(rows).all():
+                raise ValueError(f"{name} holds NaN or infinity")
+            if part == BODY and len(rows) == 25:
+                points[FEET], rows = rows[_FEET_OF_25], rows[_BODY_25]
+            count = part.stop - part.start
+            # A face of 70 points ends with the two pupils.
             if len(rows) != count and not (part == FACE and len(rows) == 70):
                 raise ValueError(f"{name} has {len(rows)} points, not {count}")
             points[part] = rows[:count]

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from understudy.core.pose.clip import PoseClip
+from understudy.core.pose.skeleton import INDEX
 from understudy.core.pose.structure import Bones
 
 RIGS = sorted((Path(__file__).parent / "rigs").glob("*.txt"))
@@ -60,6 +62,29 @@ class Rig:
     def parents(self) -> dict[str, str | None]:
         names = self.bones.names
         return {name: names[row] if row >= 0 else None for name, row in zip(names, self.bones.parents, strict=True)}
+
+
+@pytest.fixture
+def two_people() -> PoseClip:
+    """Three frames of random points, some absent, one off the canvas and one behind the camera."""
+    random = np.random.default_rng(7)
+    frames, people = 3, 2
+    points = random.uniform(-0.6, 0.6, (frames, people, 134, 3)) + np.array([0, 0, 3])
+    visible = random.random((frames, people, 134)) < 0.8
+    points[1, 0, INDEX["nose"]] = [5, 0, 3]  # far off the canvas
+    points[1, 0, INDEX["neck"]] = [0, 0, -3]  # behind the camera
+    visible[1, 0, [INDEX["nose"], INDEX["neck"]]] = True
+    return PoseClip(
+        points_cam=points.astype(np.float32),
+        visible=visible,
+        intrinsics=np.tile(np.array([[400, 0, 96], [0, 400, 128], [0, 0, 1]], np.float32), (frames, 1, 1)),
+        orthographic=np.zeros(frames, bool),
+        frames=np.arange(-1, 2, dtype=np.int32),
+        fps=24.0,
+        width=192,
+        height=256,
+        people=("Ann", "Bob"),
+    )
 
 
 @pytest.fixture(params=RIGS, ids=lambda path: path.stem)

@@ -4,33 +4,11 @@ import numpy as np
 import pytest
 from understudy.core.errors import InvalidClip
 from understudy.core.pose import openpose_json
-from understudy.core.pose.clip import PoseClip
 from understudy.core.pose.skeleton import INDEX
 
 
-@pytest.fixture
-def clip() -> PoseClip:
-    random = np.random.default_rng(7)
-    frames, people = 3, 2
-    points = random.uniform(-0.6, 0.6, (frames, people, 134, 3)) + np.array([0, 0, 3])
-    visible = random.random((frames, people, 134)) < 0.8
-    points[1, 0, INDEX["nose"]] = [5, 0, 3]  # far off the canvas
-    points[1, 0, INDEX["neck"]] = [0, 0, -3]  # behind the camera
-    visible[1, 0, [INDEX["nose"], INDEX["neck"]]] = True
-    return PoseClip(
-        points_cam=points.astype(np.float32),
-        visible=visible,
-        intrinsics=np.tile(np.array([[400, 0, 96], [0, 400, 128], [0, 0, 1]], np.float32), (frames, 1, 1)),
-        orthographic=np.zeros(frames, bool),
-        frames=np.arange(-1, 2, dtype=np.int32),
-        fps=24.0,
-        width=192,
-        height=256,
-        people=("Ann", "Bob"),
-    )
-
-
-def test_what_is_written_reads_back_to_the_same_pixels(clip, tmp_path):
+def test_what_is_written_reads_back_to_the_same_pixels(two_people, tmp_path):
+    clip = two_people
     openpose_json.write(clip, tmp_path / "new")
     sequence = openpose_json.read(tmp_path / "new")
     pixels = clip.pixels()
@@ -41,8 +19,8 @@ def test_what_is_written_reads_back_to_the_same_pixels(clip, tmp_path):
     np.testing.assert_allclose(sequence.pixels[expected], pixels[expected], atol=1e-3)
 
 
-def test_confidence_is_exactly_one_or_zero_and_the_rest_is_what_readers_need(clip, tmp_path):
-    paths = openpose_json.write(clip, tmp_path)
+def test_confidence_is_exactly_one_or_zero_and_the_rest_is_what_readers_need(two_people, tmp_path):
+    paths = openpose_json.write(two_people, tmp_path)
     assert [path.name for path in paths] == [f"frame_00000{number}_keypoints.json" for number in (1, 2, 3)]
     content = json.loads(paths[1].read_text())
     assert content["version"] == 1.3
@@ -80,3 +58,41 @@ def test_files_that_are_not_openpose_are_named(text, tmp_path):
 def test_a_folder_without_files_is_refused(tmp_path):
     with pytest.raises(InvalidClip, match="holds no file"):
         openpose_json.read(tmp_path)
+
+
+def test_a_list_of_frames_in_one_file_is_comfyuis_and_reads_back(two_people, tmp_path):
+    openpose_json.write_list(two_people, tmp_path / "clip.json")
+    openpose_json.write(two_people, tmp_path / "folder")
+    assert isinstance(json.loads((tmp_path / "clip.json").read_text()), list)
+    one, many = openpose_json.read(tmp_path / "clip.json"), openpose_json.read(tmp_path / "folder")
+    np.testing.assert_array_equal(one.pixels, many.pixels)
+    np.testing.assert_array_equal(one.present, many.present)
+
+
+def test_openposes_own_body_of_25_is_read_with_its_feet(tmp_path):
+    points = np.c_[10 + np.arange(25), np.zeros(25), np.full(25, 0.4)]
+    path = tmp_path / "x_keypoints.json"
+    path.write_text(json.dumps({"version": 1.3, "people": [{"pose_keypoints_2d": points.ravel().tolist()}]}))
+    with pytest.raises(InvalidClip, match="KeyError"):
+        openpose_json.read(path)
+    read = openpose_json.read(path, size=(640, 480))
+    assert (read.width, read.height) == (640, 480)
+    expected = {
+        "neck": 11,
+        "left_wrist": 17,
+        "right_hip": 19,
+        "left_ankle": 24,
+        "right_eye": 25,
+        "left_big_toe": 29,
+        "right_heel": 34,
+    }
+    assert {name: read.pixels[0, 0, INDEX[name], 0] for name in expected} == expected
+    assert read.present[0, 0, :24].all() and not read.present[0, 0, 24:].any()
+
+
+def test_numbers_that_are_not_finite_are_refused(tmp_path):
+    person = {"pose_keypoints_2d": [float("nan")] * 54}
+    path = tmp_path / "x_keypoints.json"
+    path.write_text(json.dumps({"canvas_width": 9, "canvas_height": 9, "people": [person]}))
+    with pytest.raises(InvalidClip, match="ValueError"):
+        openpose_json.read(path)
