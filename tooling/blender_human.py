@@ -26,7 +26,7 @@ from understudy.core.training.shots import HEIGHT, WIDTH
 RIGS = ("mixamo", "game_engine", "cmu_mb")
 TURN = 48  # frames of the action: once around
 GARMENTS = (Region.SKIN, Region.SKIN, Region.SKIN, Region.SHOES, Region.BOTTOM, Region.TOP)  # by material
-SAMPLES = 16
+SAMPLES = 8  # denoised
 
 
 def load_script(path: Path) -> ModuleType:

@@ -76,7 +76,7 @@ class Character:
             crown=tuple(body.tip("head")[0]),
             head_scale=who.size.head / USUAL_HEAD,
             sleeve=who.sleeve,
-            leg=0.1 if who.skirt and not who.coat else who.leg,
+            leg=0.7 * who.skirt if who.skirt and not who.coat else who.leg,
             boots=who.boots,
             coat=who.coat,
             scalp=who.hair not in ("bald", "mohawk") and not who.hood,

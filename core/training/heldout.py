@@ -61,7 +61,11 @@ def evaluate(
 
     `truth` is what the ground truth itself scores for colour: its garments turn in the light too.
     """
-    anywhere, front, behind, long_rows, truth_rows = [], [], [], [], []
+    anywhere: list[Row] = []
+    front: list[Row] = []
+    behind: list[Row] = []
+    long_rows: list[Row] = []
+    truth_rows: list[Row] = []
     for number in range(characters):
         shot = held_out(number, clip_frames)
         anywhere.append(row_of(shot, generate(shot)))

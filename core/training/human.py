@@ -110,7 +110,8 @@ class Human:
 
 def _read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, list[int]]]:
     """Vertices [V, 3] metres, y up, the quads [Q, 4] of the group `body`, and the vertices of each `joint-*` group."""
-    vertices, quads, cubes, group = [], [], {}, ""
+    vertices, quads, group = [], [], ""
+    cubes: dict[str, list[int]] = {}
     for line in path.read_text().splitlines():
         kind, *rest = line.split() or ("",)
         if kind == "v":

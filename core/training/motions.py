@@ -220,8 +220,8 @@ def _between_poses(rng: np.random.Generator, kind: str, t: np.ndarray) -> Angles
     """Eased from key pose to key pose, held at each for a while; starts anywhere in it."""
     names = list(_CHAINS[rng.integers(len(_CHAINS))] if kind == "floor" else rng.permutation(_SETS[kind]))
     quick = {"fight": 0.22, "dance": 0.35, "idle": 0.9}.get(kind, 0.55)
-    times, keys, now = [-rng.uniform(0, 1.2)], [], 0.0
-    now = times[0]
+    now = -rng.uniform(0, 1.2)
+    times, keys = [now], list[dict[str, np.ndarray]]()
     while now <= t[-1] or len(keys) < 2:
         key = key_pose(rng, names[len(keys) // 2 % len(names)])
         keys += [key, key]

@@ -315,7 +315,7 @@ def _trunk(who: Paint, marks: Landmarks, x: Tensor, y: Tensor, z: Tensor, height
         bottom = torch.where(u > marks.boots, int(Slot.SHOES), bottom)
     hem = marks.hips - 0.09 if marks.coat else waist - who.tunic
     slot = torch.where(y < hem, bottom, slot)
-    if who.belt:
+    if who.belt and not marks.coat:
         slot = torch.where((y - waist).abs() < 0.011, int(Slot.BELT), slot)
 
     bare = (y > marks.neck + 0.02) & ~torch.tensor(marks.collar)

@@ -127,16 +127,17 @@ def _skirt(who: Shape, body: Body) -> Mesh:
     hem = hip + (knee - hip) * min(who.skirt, 1) + (ankle - knee) * max(who.skirt - 1, 0)
     hem[0] = 0
     low = waist[1] - hem[1]
-    radius = (who.size.hips / 2 + 0.034) * b + who.loose
+    radius = (who.size.hips / 2 + 0.045) * b + who.loose
     wide = radius + low * (0.1 + 0.32 * who.flare) + 0.012
     top, floor = hip + np.array([0, 0, -0.003]), hem - np.array([0, wide, 0])
     below = wide + (wide - radius * 1.12) / max(low, 0.05) * wide  # the cone goes on to where its round end is cut off
-    bell = Cone(BONE["pelvis"], top, floor, radius * 1.12, below, (1, 1, 0.82))
+    bell = Cone(BONE["pelvis"], top, floor, radius * 1.12, below, (1, 1, 0.86))
     cloth = 0.024
     inside = replace(bell, start=top - np.array([0, cloth, 0]), r0=bell.r0 - cloth, r1=bell.r1 - cloth)
     ground = Cone(BONE["pelvis"], hem - np.array([0, 5, 0]), hem - np.array([0, 5, 0]), 5.0, 5.0)
-    cones = [Cone(BONE["pelvis"], waist, top, radius * 0.92, radius * 1.12, (1, 1, 0.8)), bell]
+    cones = [Cone(BONE["pelvis"], waist, top, radius * 0.9, radius * 1.12, (1, 1, 0.84)), bell]
     mesh = skin(cones, len(BONES), 0.0145, 0.006, Part.SKIRT, hollow=[inside, ground])
+    mesh.vertices[mesh.vertices[:, 1] < hem[1] + 0.008, 1] = hem[1]  # else the grid shows as teeth
     x, y = mesh.vertices[:, 0], mesh.vertices[:, 1]
     down = np.clip((hip[1] - y) / 0.12, 0, 1) * 0.85
     left = np.clip(0.5 + x / (2 * radius) * 1.2, 0, 1)
