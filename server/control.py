@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ..core.control.guide import PICTURES, draw
 from ..core.errors import InvalidRequest
 from ..core.files import PART, write_atomically
-from ..core.pose import openpose_json
+from ..core.pose import coco_wholebody, openpose_json
 from ..core.pose.clip import PoseClip
 from .folders import frame_name
 from .generate import parse_size, prepare_folder
@@ -28,17 +28,22 @@ FILM = ".mp4"
 
 @dataclass(frozen=True)
 class Format:
-    """Keypoints rather than pictures: what reads them, what writes them into a folder, and its files' names there."""
+    """Keypoints rather than pictures: what reads them, and what writes them.
+
+    Into a folder, where `files` are their names there; else into one JSON file.
+    """
 
     title: str
     write: Callable[[PoseClip, Path], object]
-    files: re.Pattern[str]
+    files: re.Pattern[str] | None = None
 
 
 FORMATS = {
     "openpose-json": Format(
-        "OpenPose JSON 1.3, one file a frame: A1111, ComfyUI", openpose_json.write, re.compile(r"frame_\d+_keypoints\.json")
+        "OpenPose JSON 1.3, one file a frame: A1111", openpose_json.write, re.compile(r"frame_\d+_keypoints\.json")
     ),
+    "comfyui-json": Format("the same in one file, name.json: ComfyUI's POSE_KEYPOINT", openpose_json.write_list),
+    "coco-wholebody": Format("COCO-WholeBody in one file, name.json", coco_wholebody.write),
 }
 
 
@@ -49,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clip", type=Path, help="the poses: an .npz that Blender exported")
     parser.add_argument("--style", required=True, choices=kinds, metavar="NAME", help="what to draw: see below")
     parser.add_argument("--size", metavar="WxH", help="pixels of the pictures, for example 512x768 (default: the clip's)")
-    parser.add_argument("--out", type=Path, required=True, help="folder for 0001.png, 0002.png ..., or a film's name.mp4")
-    parser.add_argument("--overwrite", action="store_true", help="replace the film, or remove the folder's frames")
+    parser.add_argument("--out", type=Path, required=True, help="folder for 0001.png, 0002.png ..., or a file: name.mp4")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file, or remove the folder's frames")
 
 
 def control(arguments: argparse.Namespace) -> None:
@@ -74,19 +79,29 @@ def control(arguments: argparse.Namespace) -> None:
 
 
 def _write_keypoints(clip: PoseClip, style: str, out: Path, arguments: argparse.Namespace) -> None:
-    if arguments.size or out.suffix == FILM:
-        raise InvalidRequest(f"{style} holds keypoints, in pixels of the clip's own size.", "Leave out --size; give a folder.")
-    prepare_folder(out, 0, arguments.overwrite, FORMATS[style].files)
+    form = FORMATS[style]
+    if arguments.size:
+        raise InvalidRequest(f"{style} holds keypoints, in pixels of the clip's own size.", "Leave out --size.")
+    if form.files:
+        prepare_folder(out, 0, arguments.overwrite, form.files)
+    elif out.suffix != ".json":
+        raise InvalidRequest(f"{style} is one file, and {out} does not end in .json.", "Give --out the name of a file.")
+    else:
+        _check_free(out, arguments.overwrite)
     with _told(out):
-        FORMATS[style].write(clip, out)
+        form.write(clip, out)
+
+
+def _check_free(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise InvalidRequest(f"{path} is there already.", "Choose another name, or replace it with --overwrite.")
 
 
 def _film_writer(path: Path, size: tuple[int, int], overwrite: bool) -> ModuleType:
     """imageio, once nothing stands in the film's way."""
     if size[0] % 2 or size[1] % 2:
         raise InvalidRequest(f"A film's sides must be even, and {size[0]} x {size[1]} are not.", "Choose another --size.")
-    if path.exists() and not overwrite:
-        raise InvalidRequest(f"{path} is there already.", "Choose another name, or replace it with --overwrite.")
+    _check_free(path, overwrite)
     if not (importlib.util.find_spec("imageio") and importlib.util.find_spec("imageio_ffmpeg")):
         raise InvalidRequest(
             "A film needs imageio and imageio-ffmpeg, which are not installed.",

@@ -33,7 +33,7 @@ def run(folder):
 def test_help_lists_every_style_and_what_reads_it(run):
     text = run("--help").stdout
     assert all(f"{name} " in text and picture.title in text for name, picture in PICTURES.items())
-    assert "openpose-json" in text
+    assert all(f"{name} " in text for name in ("openpose-json", "comfyui-json", "coco-wholebody"))
 
 
 def test_a_folder_holds_the_pictures_of_the_style(run, folder):
@@ -68,6 +68,10 @@ def test_keypoints_are_written_too(run, folder):
     assert run("clip.npz", "--style", "openpose-json", "--out", "json").returncode == 0
     (first, _second, _third) = sorted((folder / "json").iterdir())
     assert json.loads(first.read_text())["version"] == 1.3
+    assert run("clip.npz", "--style", "comfyui-json", "--out", "list.json").returncode == 0
+    assert json.loads((folder / "list.json").read_text())[0] == json.loads(first.read_text())
+    assert run("clip.npz", "--style", "coco-wholebody", "--out", "coco.json").returncode == 0
+    assert len(json.loads((folder / "coco.json").read_text())["images"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -79,6 +83,7 @@ def test_keypoints_are_written_too(run, folder):
         (("--style", "dwpose", "--out", "nowhere/film.mp4"), "cannot be written"),
         (("--style", "dwpose", "--out", "clip.npz"), "cannot be written"),
         (("--style", "openpose-json", "--size", "64x64"), "Leave out --size"),
+        (("--style", "coco-wholebody", "--out", "coco"), "does not end in .json"),
     ],
 )
 def test_bad_input_is_told_in_one_line(run, arguments, reason):
