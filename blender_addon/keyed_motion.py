@@ -12,9 +12,9 @@ from . import keyframes
 from .keyframes import Evaluator
 from .kinematics import ObjectMotion, PoseMotion, find_object_obstacle, find_pose_obstacle
 from .sample_options import Person, SampleOptions
-from .viewpoint import Eye, camera_at, camera_views, check_camera, lens_intrinsics, lens_of, look
+from .viewpoint import Eyes, camera_views, cameras_at, check_camera, lens_intrinsics, lens_of, look
 
-_MATRICES_AT_ONCE = 8_000  # two or three milliseconds' worth
+_MATRICES_AT_ONCE = 4_000  # one or two milliseconds' worth
 _LENS = ("lens", "ortho_scale", "sensor_width", "sensor_height", "shift_x", "shift_y")
 _PICTURELESS = ("dof.", "passepartout_alpha", "show_", "clip_start", "clip_end", "display_size", '["')
 
@@ -58,12 +58,18 @@ class KeyedMotion:
         """Of each person, bone to armature space [T, B, 4, 4] and armature to world space [T, 4, 4]."""
         return [person.poses(frames) for person in self._people]
 
-    def eyes(self, frames: slice) -> list[Eye]:
-        """Of each frame. Raises `PoseError` for a camera that looks nowhere."""
+    def eyes(self, frames: slice) -> Eyes:
+        """What is looked through. Raises `PoseError` for a camera that looks nowhere."""
+        cameras = self._cameras[frames]
+        count = len(range(len(self._options.frames))[frames])
         if self._viewport:
-            return [self._viewport] * len(range(len(self._options.frames))[frames])
-        seen = {camera: self._seen[camera].eyes(frames) for camera in set(self._cameras[frames])}
-        return [seen[camera][number] for number, camera in enumerate(self._cameras[frames])]
+            view, intrinsics, orthographic = self._viewport
+            return Eyes(np.stack([view] * count), np.stack([intrinsics] * count), np.full(count, orthographic))
+        if len(set(cameras)) == 1:
+            return self._seen[cameras[0]].eyes(frames)
+        seen = {camera: self._seen[camera].eyes(frames) for camera in set(cameras)}
+        each = [[values[number] for values in seen[camera]] for number, camera in enumerate(cameras)]
+        return Eyes(*map(np.array, zip(*each, strict=True)))
 
 
 class _PersonMotion:
@@ -78,7 +84,7 @@ class _PersonMotion:
             yield from motion.prepare()
 
     def poses(self, frames: slice) -> tuple[np.ndarray, np.ndarray]:
-        *spaces, world = (motion.worlds(frames).transpose(2, 0, 1) for motion in self._objects)
+        *spaces, world = (motion.worlds(frames) for motion in self._objects)
         for space, offset in zip(reversed(spaces), reversed(self._offsets), strict=True):
             moved = world.copy()
             moved[:, :3, 3] -= offset
@@ -97,21 +103,27 @@ class _CameraMotion:
     def prepare(self) -> Iterator[None]:
         return self._motion.prepare()
 
-    def eyes(self, frames: slice) -> list[Eye]:
-        worlds = self._motion.worlds(frames).transpose(2, 0, 1)
-        views = camera_views(worlds, self._name, self._options.frames[frames])
-        if self._keyed:
-            settings = zip(*(values[frames] for values in self._keyed.values()), strict=True)
-            lenses = (dataclasses.replace(self._lens, **dict(zip(self._keyed, row, strict=True))) for row in settings)
-            intrinsics = [lens_intrinsics(self._scene, self._options, lens) for lens in lenses]
+    def eyes(self, frames: slice) -> Eyes:
+        numbers = self._options.frames[frames]
+        if self._motion.still:  # then one frame tells all
+            views = np.repeat(camera_views(self._motion.worlds(slice(1)), self._name, numbers), len(numbers), axis=0)
         else:
-            intrinsics = [lens_intrinsics(self._scene, self._options, self._lens)] * len(views)
-        return [Eye(view, matrix, self._lens.orthographic) for view, matrix in zip(views, intrinsics, strict=True)]
+            views = camera_views(self._motion.worlds(frames), self._name, numbers)
+        lenses = [self._lens]
+        if self._keyed:
+            settings = zip(*(values[frames].tolist() for values in self._keyed.values()), strict=True)
+            lenses = [dataclasses.replace(self._lens, **dict(zip(self._keyed, row, strict=True))) for row in settings]
+        intrinsics = np.array([lens_intrinsics(self._scene, self._options, lens) for lens in lenses])
+        return Eyes(
+            views,
+            np.broadcast_to(intrinsics, (len(numbers), 3, 3)),
+            np.full(len(numbers), self._lens.orthographic),
+        )
 
 
 def _cameras(scene: bpy.types.Scene, options: SampleOptions) -> list[bpy.types.Object]:
     """The camera of each frame; none for a viewport."""
-    return [camera_at(scene, frame) for frame in options.frames] if options.uses_camera else []
+    return cameras_at(scene, options.frames) if options.uses_camera else []
 
 
 def _find_camera_obstacle(camera: bpy.types.Object | None) -> str | None:

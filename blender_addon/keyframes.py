@@ -6,11 +6,13 @@ Curves of one rig mostly have their keyframes at the same times: where the frame
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import bpy
 import numpy as np
 
 _SAME_TIME = 1e-4  # frames: Blender takes a keyframe this near for the frame itself
+_TIME_ERROR = 1e-9  # frames
 _STEPS = 48  # of Newton's method, or of bisection where that leaves the bracket
 
 Channel = tuple[str, int]
@@ -60,106 +62,118 @@ def _curves_of_slot(animation: bpy.types.AnimData) -> list[bpy.types.FCurve]:
     return [curve for bag in bags if bag for curve in bag.fcurves]
 
 
+class _Place(NamedTuple):
+    """Where the T frames are among the keyframes: int or bool [T] each."""
+
+    last: np.ndarray  # the number of the last keyframe, 0 before the first
+    between: np.ndarray
+    outside: np.ndarray
+
+
 class Evaluator:
     """The values [T] of one curve after the other at `frames`, `count` of them."""
 
     def __init__(self, frames: Sequence[int]):
         self._frames = np.asarray(frames, float)
         self.count = len(frames)
-        self._places: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
-        self._parameters: dict[bytes, np.ndarray] = {}
+        self._places: dict[bytes, _Place] = {}
+        self._curves: dict[bytes, _Bezier] = {}
 
     def __call__(self, curve: bpy.types.FCurve) -> np.ndarray:
         keys = _read(curve, "co")  # [N, 2]
         if not len(keys) or len(curve.modifiers):
-            return self._by_blender(curve, np.ones(len(self._frames), bool))
-        times, values = keys.T
-        last, on_key = self._place(times)
-        result = values[last].astype(float)
-        between = ~on_key & (last < len(keys) - 1) & (self._frames > times[0])
-        outside = ~on_key & ~between
-        if outside.any():
+            return self._by_blender(curve, np.ones(self.count, bool))
+        place = self._place(keys[:, 0])
+        result = keys[place.last, 1]
+        if place.outside.any():
             if curve.extrapolation == "CONSTANT":
-                result[outside] = np.where(self._frames[outside] < times[0], values[0], values[-1])
+                before = self._frames[place.outside] < keys[0, 0]
+                result[place.outside] = np.where(before, keys[0, 1], keys[-1, 1])
             else:
-                result[outside] = self._by_blender(curve, outside)
-        if between.any():
-            self._interpolate(curve, keys, last, between, result)
+                result[place.outside] = self._by_blender(curve, place.outside)
+        if place.between.any():
+            self._interpolate(curve, keys, place, result)
         return result
 
-    def _place(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The last keyframe, int [T], and whether the frame is on it, bool [T]."""
-        found = self._places.get(times.tobytes())
-        if found is None:
+    def _place(self, times: np.ndarray) -> _Place:
+        key = times.tobytes()
+        place = self._places.get(key)
+        if place is None:
             last = np.maximum(np.searchsorted(times, self._frames + _SAME_TIME, side="right") - 1, 0)
-            found = self._places[times.tobytes()] = last, np.abs(times[last] - self._frames) <= _SAME_TIME
-        return found
+            on_key = np.abs(times[last] - self._frames) <= _SAME_TIME
+            between = ~on_key & (last < len(times) - 1) & (self._frames > times[0])
+            place = self._places[key] = _Place(last, between, ~on_key & ~between)
+        return place
 
-    def _interpolate(
-        self, curve: bpy.types.FCurve, keys: np.ndarray, last: np.ndarray, between: np.ndarray, result: np.ndarray
-    ) -> None:
-        kinds = np.array([key.interpolation for key in curve.keyframe_points])[last]
-        linear, bezier = between & (kinds == "LINEAR"), between & (kinds == "BEZIER")
-        if linear.any():
-            (time, value), (next_time, next_value) = keys[last[linear]].T, keys[last[linear] + 1].T
-            share = (self._frames[linear] - time) / (next_time - time)
-            result[linear] = value + share * (next_value - value)
-        if bezier.any():
-            start = last[bezier]
-            points = np.stack(  # [4, S, 2], S frames
-                [keys[start], _read(curve, "handle_right")[start], _read(curve, "handle_left")[start + 1], keys[start + 1]]
-            ).astype(float)
-            result[bezier] = self._bezier(*part_handles(points).transpose(2, 0, 1), self._frames[bezier])
-        easing = between & ~linear & ~bezier & (kinds != "CONSTANT")
-        if easing.any():
-            result[easing] = self._by_blender(curve, easing)
+    def _interpolate(self, curve: bpy.types.FCurve, keys: np.ndarray, place: _Place, result: np.ndarray) -> None:
+        kinds = [key.interpolation for key in curve.keyframe_points]
+        for kind in set(kinds[:-1]) - {"CONSTANT"}:
+            where = place.between
+            if kinds.count(kind) < len(kinds):
+                where = where & (np.array(kinds) == kind)[place.last]
+            if kind == "LINEAR":
+                (time, value), (next_time, next_value) = keys[place.last[where]].T, keys[place.last[where] + 1].T
+                share = (self._frames[where] - time) / (next_time - time)
+                result[where] = value + share * (next_value - value)
+            elif kind == "BEZIER":
+                result[where] = self._bezier(curve, keys, place.last, where)
+            else:
+                result[where] = self._by_blender(curve, where)
 
-    def _bezier(self, times: np.ndarray, values: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """The values [S] of curves with control points `times` and `values` [4, S] at `frames` [S]."""
-        key = times.tobytes() + frames.tobytes()
-        parameter = self._parameters.get(key)
-        if parameter is None:
-            parameter = self._parameters[key] = _solve(times, frames)
-        return _cubic(values, parameter)
+    def _bezier(self, curve: bpy.types.FCurve, keys: np.ndarray, last: np.ndarray, where: np.ndarray) -> np.ndarray:
+        points = np.empty((4, len(keys) - 1, 2))
+        points[0], points[3] = keys[:-1], keys[1:]
+        points[1], points[2] = _read(curve, "handle_right")[:-1], _read(curve, "handle_left")[1:]
+        times, values = points[..., 0], points[..., 1]
+        key = times.tobytes() + where.tobytes()
+        shape = self._curves.get(key)
+        if shape is None:
+            shape = self._curves[key] = _Bezier(times, last[where], self._frames[where])
+        return shape(values)
 
     def _by_blender(self, curve: bpy.types.FCurve, where: np.ndarray) -> np.ndarray:
         return np.array([curve.evaluate(frame) for frame in self._frames[where]])
 
 
-def part_handles(points: np.ndarray) -> np.ndarray:
-    """`points` [4, S, 2] (key, handle, handle, key), no handle longer in time than the segment: then time only grows."""
-    start, out, into, end = points
-    length = end[:, :1] - start[:, :1]
-    for handle, key in ((out, start), (into, end)):
-        reach = np.abs(handle[:, :1] - key[:, :1])
-        shrink = np.where(reach > length, length / np.maximum(reach, 1e-12), 1.0)
-        handle[:] = key + shrink * (handle - key)
-    return points
+class _Bezier:
+    """Cubic segments with control points at `times` [4, S], looked up at `frames` [F], which lie in `segments` [F]."""
+
+    def __init__(self, times: np.ndarray, segments: np.ndarray, frames: np.ndarray):
+        # No handle may be longer in time than its segment, so that time only grows along it: Blender shortens those that are.
+        length = times[3] - times[0]
+        reach = np.stack([times[1] - times[0], times[2] - times[3]])  # [2, S]
+        self._shorten = length / np.maximum(np.abs(reach), length)
+        self._segments = segments
+        self._at = _solve(np.stack(self._powers(times))[:, segments], frames)
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """[F] of a curve with control points at `values` [4, S]."""
+        constant, linear, square, cube = self._powers(values)
+        at, where = self._at, self._segments
+        return ((cube[where] * at + square[where]) * at + linear[where]) * at + constant[where]
+
+    def _powers(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The polynomial's coefficients [S] each, constant first, of control points [4, S]."""
+        start, end = points[0], points[3]
+        out, into = self._shorten * (points[1:3] - points[[0, 3]])
+        rise = end - start
+        return start, 3 * out, 3 * (rise - 2 * out + into), 3 * (out - into) - 2 * rise
 
 
-def _solve(times: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Where on the cubics `times` [4, S] the `frames` [S] are, 0 to 1: Newton's method, kept inside a shrinking bracket."""
+def _solve(powers: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Where from 0 to 1 the cubics `powers` [4, F] reach `frames` [F]: Newton's method, kept inside a shrinking bracket."""
+    constant, linear, square, cube = powers
     low, high = np.zeros(len(frames)), np.ones(len(frames))
-    parameter = (frames - times[0]) / (times[3] - times[0])
-    tolerance = 1e-9 * (times[3] - times[0])
+    at = (frames - constant) / (linear + square + cube)
     for _ in range(_STEPS):
-        error = _cubic(times, parameter) - frames
-        if (np.abs(error) <= tolerance).all():
+        error = ((cube * at + square) * at + linear) * at + constant - frames
+        if (np.abs(error) <= _TIME_ERROR).all():
             break
-        low, high = np.where(error < 0, parameter, low), np.where(error > 0, parameter, high)
-        step = parameter - error / np.maximum(_slope(times, parameter), 1e-12)
-        parameter = np.where((step > low) & (step < high), step, (low + high) / 2)
-    return parameter
-
-
-def _cubic(points: np.ndarray, at: np.ndarray) -> np.ndarray:
-    rest = 1 - at
-    return rest**3 * points[0] + 3 * rest**2 * at * points[1] + 3 * rest * at**2 * points[2] + at**3 * points[3]
-
-
-def _slope(points: np.ndarray, at: np.ndarray) -> np.ndarray:
-    rest, (first, second, third) = 1 - at, np.diff(points, axis=0)
-    return 3 * (rest**2 * first + 2 * rest * at * second + at**2 * third)
+        low, high = np.where(error < 0, at, low), np.where(error > 0, at, high)
+        slope = (3 * cube * at + 2 * square) * at + linear
+        step = at - error / np.maximum(slope, 1e-12)
+        at = np.where((step > low) & (step < high), step, (low + high) / 2)
+    return at
 
 
 def _read(curve: bpy.types.FCurve, what: str) -> np.ndarray:

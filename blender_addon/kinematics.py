@@ -1,6 +1,7 @@
 """Where keyframes alone put objects and bones, at many frames at once: forward kinematics in numpy.
 
-Matrices have the frames last, [..., 4, 4, T]: a long, even row is what numpy multiplies fastest.
+Matrices are [..., 3, 4, T], without their last row, and with the frames last: a long, even row is what numpy multiplies
+fastest. In single precision, as in Blender.
 """
 
 from __future__ import annotations
@@ -63,9 +64,14 @@ def find_pose_obstacle(armature: bpy.types.Object, bones: Sequence[str]) -> str 
 
 def chain_of(armature: bpy.types.Object, bones: Sequence[str]) -> list[bpy.types.PoseBone]:
     """`bones` and all above them, parents first."""
-    wanted = {bone for name in bones for bone in (name, *(above.name for above in armature.data.bones[name].parent_recursive))}
-    chain = [bone for bone in armature.pose.bones if bone.name in wanted]
-    return sorted(chain, key=lambda bone: len(bone.parent_recursive))
+    chain: dict[str, bpy.types.PoseBone] = {}
+    for name in bones:
+        bone, new = armature.pose.bones[name], []
+        while bone is not None and bone.name not in chain:
+            new.append(bone)
+            bone = bone.parent
+        chain.update((bone.name, bone) for bone in reversed(new))
+    return list(chain.values())
 
 
 class ObjectMotion:
@@ -74,19 +80,28 @@ class ObjectMotion:
     def __init__(self, owner: bpy.types.Object, evaluate: Evaluator):
         self._channels = _Channels(owner, [(owner, "")], evaluate)
         self._parent = ObjectMotion(owner.parent, evaluate) if owner.parent else None
-        self._inverse = np.array(owner.matrix_parent_inverse)
+        self._inverse = np.array(owner.matrix_parent_inverse, np.float32)
 
     def prepare(self) -> Iterator[None]:
         yield from self._channels.prepare()
         if self._parent:
             yield from self._parent.prepare()
 
+    @property
+    def still(self) -> bool:
+        return self._channels.still and (self._parent is None or self._parent.still)
+
     def worlds(self, frames: slice) -> np.ndarray:
-        """[4, 4, T]"""
-        (basis,) = self._channels.matrices(frames)
+        """[T, 4, 4]"""
+        return _square(self._worlds(frames))
+
+    def _worlds(self, frames: slice) -> np.ndarray:
+        (basis,), _ = self._channels.matrices(frames)
         if self._parent is None:
             return basis
-        return _product(_product(self._parent.worlds(frames), self._inverse[..., None]), basis)
+        above = self._parent._worlds(frames)
+        inverse = np.broadcast_to(self._inverse[:3, :, None], above.shape)
+        return _product(_product(above, inverse), basis)
 
 
 class PoseMotion:
@@ -94,11 +109,18 @@ class PoseMotion:
 
     def __init__(self, armature: bpy.types.Object, bones: Sequence[str], evaluate: Evaluator):
         self._chain = chain_of(armature, bones)
-        self._row = {bone.name: number for number, bone in enumerate(self._chain)}
-        self._wanted = [self._row[bone] for bone in bones]
+        row = {bone.name: number for number, bone in enumerate(self._chain)}
+        self._wanted = [row[bone] for bone in bones]
+        self._above = [row[bone.parent.name] if bone.parent else None for bone in self._chain]
+        self._below = [[child for child, above in enumerate(self._above) if above == number] for number in row.values()]
+        self._levels = [[number for number, above in enumerate(self._above) if above is None]]
+        while below := [child for number in self._levels[-1] for child in self._below[number]]:
+            self._levels.append(below)
         owners = [(bone, f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"].') for bone in self._chain]
         self._channels = _Channels(armature, owners, evaluate)
-        self._offsets = np.array([_offset(bone.bone) for bone in self._chain])  # [C, 4, 4] bone at rest to its parent
+        self._offsets = np.array([_offset(bone.bone) for bone in self._chain], np.float32)  # [C, 4, 4] bone at rest to its parent
+        self._simple = [bone.bone.use_local_location and bone.bone.use_inherit_rotation for bone in self._chain]
+        self._shears = [bone.bone.inherit_scale == "FULL" for bone in self._chain]
 
     def prepare(self) -> Iterator[None]:
         yield from self._channels.prepare()
@@ -109,35 +131,33 @@ class PoseMotion:
 
     def matrices(self, frames: slice) -> np.ndarray:
         """[T, B, 4, 4], bone to armature space, of the B bones asked for."""
-        bases = self._channels.matrices(frames)
-        local = np.einsum("nij,njkt->nikt", self._offsets, bases)
-        scaled = ~self._channels.unscaled(frames)
-        posed = np.empty_like(local)
-        inherits_scale = np.zeros(len(self._chain), bool)  # whether anything above is scaled
-        for row, bone in enumerate(self._chain):
-            if bone.parent is None:
-                plain = bone.bone.use_local_location
-                posed[row] = local[row] if plain else self._by_blender(bone, bases[row], None)
-                continue
-            above = self._row[bone.parent.name]
-            inherits_scale[row] = inherits_scale[above] or scaled[above]
-            plain = bone.bone.use_inherit_rotation and bone.bone.use_local_location
-            if plain and (bone.bone.inherit_scale == "FULL" or not inherits_scale[row]):
-                posed[row] = _product(posed[above], local[row])
-            else:
-                posed[row] = self._by_blender(bone, bases[row], posed[above])
-        return posed[self._wanted].transpose(3, 0, 1, 2)
+        bases, scaled = self._channels.matrices(frames)
+        posed = np.einsum("nij,njkt->nikt", self._offsets[:, :3, :3], bases)
+        posed[:, :, 3] += self._offsets[:, :3, 3, None]
+        below_scaled = np.zeros(len(self._chain), bool)
+        for rows in self._levels:
+            simple = [row for row in rows if self._simple[row] and (self._shears[row] or not below_scaled[row])]
+            if rows is not self._levels[0]:
+                posed[simple] = _product(posed[[self._above[row] for row in simple]], posed[simple])
+            for row in set(rows) - set(simple):
+                above = self._above[row]
+                posed[row] = self._by_blender(self._chain[row], bases[row], None if above is None else posed[above])
+            for row in rows:
+                for child in self._below[row]:
+                    below_scaled[child] = below_scaled[row] or scaled[row]
+        return _square(posed[self._wanted])
 
     def _by_blender(self, pose_bone: bpy.types.PoseBone, basis: np.ndarray, parent: np.ndarray | None) -> np.ndarray:
-        """The rarer ways to inherit a parent's transform [4, 4, T], frame by frame."""
+        """The rarer ways to inherit a parent's transform, frame by frame."""
         bone = pose_bone.bone
-        result = np.empty_like(basis)
-        for frame in range(basis.shape[-1]):
+        parents = None if parent is None else _square(parent)
+        posed = []
+        for number, local in enumerate(_square(basis)):
             above = {}
-            if parent is not None:
-                above = {"parent_matrix": Matrix(parent[..., frame]), "parent_matrix_local": bone.parent.matrix_local}
-            result[..., frame] = bone.convert_local_to_pose(Matrix(basis[..., frame]), bone.matrix_local, **above)
-        return result
+            if parents is not None:
+                above = {"parent_matrix": Matrix(parents[number]), "parent_matrix_local": bone.parent.matrix_local}
+            posed.append(bone.convert_local_to_pose(Matrix(local), bone.matrix_local, **above))
+        return np.array(posed, np.float32)[:, :3].transpose(1, 2, 0)
 
 
 class _Channels:
@@ -146,10 +166,11 @@ class _Channels:
     def __init__(self, owner: bpy.types.ID, things: Sequence[Thing], evaluate: Evaluator):
         self._evaluate = evaluate
         curves = keyframes.curves_of(owner)
-        self._still = np.zeros((len(things), 10))
-        self._modes = np.array([thing.rotation_mode for thing, _ in things])
+        self._still = np.zeros((len(things), 10), np.float32)
+        self._modes: dict[str, list[int]] = {}
         self._keyed: list[tuple[int, int, bpy.types.FCurve]] = []
         for row, (thing, path) in enumerate(things):
+            self._modes.setdefault(thing.rotation_mode, []).append(row)
             rotation = _ROTATIONS.get(thing.rotation_mode, "rotation_euler")
             fixed = isinstance(thing, bpy.types.PoseBone) and thing.bone.use_connect  # to its parent's tail
             for start, name in ((0, "location"), (3, rotation), (7, "scale")):
@@ -162,6 +183,10 @@ class _Channels:
                         self._keyed.append((row, start + index, curve))
         self._values = np.empty((len(self._keyed), evaluate.count), np.float32)
 
+    @property
+    def still(self) -> bool:
+        return not self._keyed
+
     def prepare(self) -> Iterator[None]:
         """Evaluate the curves, in steps of about a millisecond."""
         for number, (_, _, curve) in enumerate(self._keyed):
@@ -169,52 +194,46 @@ class _Channels:
             if number % _CURVES_AT_ONCE == 0:
                 yield
 
-    def unscaled(self, frames: slice) -> np.ndarray:
-        """bool [N]: whether the scale is 1 throughout."""
-        return (self._at(frames)[:, 7:] == 1).all(axis=(1, 2))
-
-    def matrices(self, frames: slice) -> np.ndarray:
-        """[N, 4, 4, T]"""
-        values = self._at(frames)
-        result = np.zeros((len(values), 4, 4, values.shape[-1]))
-        result[:, 3, 3] = 1
-        result[:, :3, 3] = values[:, :3]
-        for mode in np.unique(self._modes):
-            rows = self._modes == mode
-            result[rows, :3, :3] = _rotations(mode, values[rows, 3:7]) * values[rows, None, 7:]
-        return result
-
-    def _at(self, frames: slice) -> np.ndarray:
+    def matrices(self, frames: slice) -> tuple[np.ndarray, np.ndarray]:
+        """[N, 3, 4, T], and whether they scale anything, bool [N]."""
         keyed = self._values[:, frames]
-        count = keyed.shape[1] if len(keyed) else len(range(self._evaluate.count)[frames])
-        values = np.repeat(self._still[..., None], count, axis=2)
+        values = np.repeat(self._still[..., None], len(range(self._evaluate.count)[frames]), axis=2)
         if len(keyed):
             rows, columns, _ = zip(*self._keyed, strict=True)
             values[list(rows), list(columns)] = keyed
-        return values
+        scaled = (values[:, 7:] != 1).any(axis=(1, 2))
+        result = np.empty((len(values), 3, 4, values.shape[-1]), np.float32)
+        result[:, :, 3] = values[:, :3]
+        for mode, some in self._modes.items():
+            result[some, :, :3] = _rotations(mode, values[some, 3:7])
+        result[scaled, :, :3] *= values[scaled, None, 7:]
+        return result, scaled
 
 
 def _rotations(mode: str, values: np.ndarray) -> np.ndarray:
     """`values` [N, 4, T] of a rotation mode (w, x, y, z; angle and axis; or three angles) to matrices [N, 3, 3, T]."""
-    if mode in _ROTATIONS:
-        w, x, y, z = np.moveaxis(_quaternions(values) if mode == "QUATERNION" else _about_axes(values), 1, 0)
-        rows = [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-        return np.moveaxis(np.array(rows), 2, 0)
-    result = None
-    for axis in mode:  # the axis named first turns first
-        turn = _turn("XYZ".index(axis), values[:, "XYZ".index(axis)])
-        result = turn if result is None else np.einsum("nijt,njkt->nikt", turn, result)
+    if mode not in _ROTATIONS:
+        first, second, third = (_turn("XYZ".index(axis), values[:, "XYZ".index(axis)]) for axis in mode)
+        product = np.einsum("nijt,njkt->nikt", second, first)  # the axis named first turns first
+        return np.einsum("nijt,njkt->nikt", third, product)
+    w, x, y, z = np.moveaxis(_quaternions(values) if mode == "QUATERNION" else _about_axes(values), 1, 0)
+    result = np.empty((len(values), 3, 3, values.shape[-1]), np.float32)
+    result[:, 0, 0] = 1 - 2 * (y * y + z * z)
+    result[:, 0, 1] = 2 * (x * y - w * z)
+    result[:, 0, 2] = 2 * (x * z + w * y)
+    result[:, 1, 0] = 2 * (x * y + w * z)
+    result[:, 1, 1] = 1 - 2 * (x * x + z * z)
+    result[:, 1, 2] = 2 * (y * z - w * x)
+    result[:, 2, 0] = 2 * (x * z - w * y)
+    result[:, 2, 1] = 2 * (y * z + w * x)
+    result[:, 2, 2] = 1 - 2 * (x * x + y * y)
     return result
 
 
 def _quaternions(values: np.ndarray) -> np.ndarray:
     """Unit quaternions [N, 4, T]; Blender takes zeros for half a turn about x."""
     length = np.linalg.norm(values, axis=1, keepdims=True)
-    half_turn = np.array([0.0, 1, 0, 0])[:, None]
+    half_turn = np.array([0, 1, 0, 0], np.float32)[:, None]
     return np.where(length > 0, values / np.where(length > 0, length, 1), half_turn)
 
 
@@ -223,12 +242,12 @@ def _about_axes(values: np.ndarray) -> np.ndarray:
     half, axis = values[:, :1] / 2, values[:, 1:]
     length = np.linalg.norm(axis, axis=1, keepdims=True)
     turned = np.concatenate([np.cos(half), np.sin(half) * axis / np.where(length > 0, length, 1)], axis=1)
-    return np.where(length > 0, turned, np.array([1.0, 0, 0, 0])[:, None])
+    return np.where(length > 0, turned, np.array([1, 0, 0, 0], np.float32)[:, None])
 
 
 def _turn(axis: int, angles: np.ndarray) -> np.ndarray:
     """[N, 3, 3, T] rotations about one axis by `angles` [N, T]."""
-    result = np.zeros((len(angles), 3, 3, angles.shape[-1]))
+    result = np.zeros((len(angles), 3, 3, angles.shape[-1]), np.float32)
     second, third = (axis + 1) % 3, (axis + 2) % 3
     result[:, axis, axis] = 1
     result[:, second, second] = result[:, third, third] = np.cos(angles)
@@ -238,7 +257,17 @@ def _turn(axis: int, angles: np.ndarray) -> np.ndarray:
 
 
 def _product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.einsum("ijt,jkt->ikt", first, second)
+    result = np.einsum("...ijt,...jkt->...ikt", first[..., :3, :], second)
+    result[..., 3, :] += first[..., 3, :]
+    return result
+
+
+def _square(matrices: np.ndarray) -> np.ndarray:
+    """[..., 3, 4, T] to [T, ..., 4, 4]."""
+    result = np.zeros((matrices.shape[-1], *matrices.shape[:-3], 4, 4), np.float32)
+    result[..., :3, :] = np.moveaxis(matrices, -1, 0)
+    result[..., 3, 3] = 1
+    return result
 
 
 def _offset(bone: bpy.types.Bone) -> Matrix:

@@ -62,10 +62,13 @@ def seen(
 
     `matrices` [T, B, 4, 4] map bones to armature, `worlds` [T, 4, 4] that to world, `views` [T, 4, 4] world to camera space.
     """
-    to_camera = (views @ worlds)[:, None] @ matrices  # [T, B, 4, 4]
-    points = attachment.points(to_camera)
+    to_camera = views @ worlds  # [T, 4, 4] from armature space, where there are fewer points than matrices have entries
+    turn = to_camera[:, :3, :3].transpose(0, 2, 1)
+    points = attachment.points(matrices) @ turn + to_camera[:, None, :3, 3]
     visible = np.repeat(attachment.present[None], len(points), axis=0)
-    side, up, forward = np.moveaxis(attachment.head_directions(to_camera), 1, 0)
+    directions = attachment.head_directions(matrices) @ turn
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    side, up, forward = np.moveaxis(directions, 1, 0)
     head = points[:, HEAD_POINTS].mean(axis=1)
     away = np.where(orthographic[:, None], np.array([0.0, 0.0, 1.0]), head)
     away /= np.maximum(np.linalg.norm(away, axis=-1, keepdims=True), 1e-9)

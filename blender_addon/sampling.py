@@ -11,7 +11,7 @@ A long range is sampled in slices, so that the window lives on:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import bpy
@@ -25,7 +25,7 @@ from .keyed_motion import KeyedMotion, find_obstacle
 from .rigs import Rig, evaluated, find_bones
 from .sample_options import Person, SampleOptions
 from .samples import Samples
-from .viewpoint import Eye, camera_at, check_camera, look
+from .viewpoint import cameras_at, check_camera, look
 
 _TOLERANCE, _PRECISION = 1e-5, 2e-6  # metres, and the share of a coordinate that single precision keeps
 
@@ -58,7 +58,7 @@ def validate(scene: bpy.types.Scene, options: SampleOptions) -> tuple[Found, ...
             evaluated(owner, view_layer.depsgraph)
         found.append(Found(person, find_bones(armature, person.mapping)))
     if options.uses_camera:
-        check_camera(scene, camera_at(scene, options.frames[0]))
+        check_camera(scene, cameras_at(scene, options.frames[:1])[0])
     elif options.view is None:
         raise NoCamera("There is no 3D viewport to look through.", "Set Source to the scene camera.")
     return tuple(found)
@@ -88,7 +88,9 @@ class Sampling:
         self._scene, self._options = scene, options
         self._was = scene.frame_current, scene.frame_subframe, scene.camera
         self._rigs = [Rig(*person) for person in people]
-        self._eyes: list[Eye] = []  # one a frame
+        self._views: list[np.ndarray] = []  # one a frame, and so the others
+        self._intrinsics: list[np.ndarray] = []
+        self._orthographic: list[bool] = []
         self.evaluation_seconds = 0.0
         bones = [(person, tuple(detection.mapping.values())) for person, detection in people]
         self.obstacle = find_obstacle(scene, options, bones) if options.keyframes else "it is asked for"
@@ -103,7 +105,7 @@ class Sampling:
 
     @property
     def fraction(self) -> float:
-        return len(self._eyes) / len(self._options.frames)
+        return len(self._views) / len(self._options.frames)
 
     def advance(self, seconds: float) -> bool:
         """Do a step at least, and more until `seconds` have passed; a step is a frame or a few milliseconds' work.
@@ -138,9 +140,9 @@ class Sampling:
         options = self._options
         return Samples(
             rigs=tuple(rig.samples() for rig in self._rigs),
-            views=[eye.view for eye in self._eyes],
-            intrinsics=[eye.intrinsics for eye in self._eyes],
-            orthographic=[eye.orthographic for eye in self._eyes],
+            views=self._views,
+            intrinsics=self._intrinsics,
+            orthographic=self._orthographic,
             frames=options.frames,
             fps=self._scene.render.fps / self._scene.render.fps_base,
             width=options.width,
@@ -169,8 +171,9 @@ class Sampling:
             bones, world = rig.read(depsgraph)
             if not np.allclose(world @ bones, worlds @ matrices[0], rtol=_PRECISION, atol=_TOLERANCE):
                 return False
-        (keyed,), eye = motion.eyes(frame), look(self._scene, self._options, depsgraph)
-        return all(np.allclose(*pair, rtol=_PRECISION, atol=_TOLERANCE) for pair in zip(keyed, eye, strict=True))
+        eye = look(self._scene, self._options, depsgraph)
+        pairs = zip(motion.eyes(frame), eye, strict=True)
+        return all(np.allclose(keyed, seen, rtol=_PRECISION, atol=_TOLERANCE) for keyed, seen in pairs)
 
     def _go_to(self, frame: int, subframe: float = 0.0) -> bpy.types.Depsgraph:
         began = time.perf_counter()
@@ -180,18 +183,23 @@ class Sampling:
 
     def _sample(self) -> None:
         """The next frame, or the next few by their keyframes."""
-        done = len(self._eyes)
+        done = len(self._views)
         if self._motion:
             frames = slice(done, done + self._motion.frames_at_once)
             for rig, (matrices, worlds) in zip(self._rigs, self._motion.poses(frames), strict=True):
                 rig.keep(matrices, worlds)
-            self._eyes += self._motion.eyes(frames)
+            self._look(*self._motion.eyes(frames))
             return
         depsgraph = self._go_to(self._options.frames[done])
         for rig in self._rigs:
             bones, world = rig.read(depsgraph)
             rig.keep([bones], [world])
-        self._eyes.append(look(self._scene, self._options, depsgraph))
+        self._look(*([value] for value in look(self._scene, self._options, depsgraph)))
+
+    def _look(self, views: Iterable[np.ndarray], intrinsics: Iterable[np.ndarray], orthographic: Iterable[bool]) -> None:
+        self._views.extend(views)
+        self._intrinsics.extend(intrinsics)
+        self._orthographic.extend(orthographic)
 
 
 def _view_layer(scene: bpy.types.Scene) -> bpy.types.ViewLayer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,14 @@ from ..core.pose.intrinsics import Lens, camera_intrinsics, window_intrinsics
 from .sample_options import SampleOptions, View
 
 _BLENDER_TO_CLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # a camera of Blender's looks along -z with y up
+
+
+class Eyes(NamedTuple):
+    """An `Eye` of each of T frames: [T, 4, 4], [T, 3, 3], bool [T]."""
+
+    views: np.ndarray
+    intrinsics: np.ndarray
+    orthographic: np.ndarray
 
 
 class Eye(NamedTuple):
@@ -41,15 +50,14 @@ def look_at_viewport(view: View, width: int, height: int) -> Eye:
     return Eye(_BLENDER_TO_CLIP @ np.array(view.view_matrix), intrinsics, not view.perspective)
 
 
-def camera_at(scene: bpy.types.Scene, frame: int) -> bpy.types.Object | None:
-    """The camera that the timeline's markers switch to by `frame`, as Blender does on its way there, else the scene's own."""
+def cameras_at(scene: bpy.types.Scene, frames: Sequence[int]) -> list[bpy.types.Object | None]:
+    """The camera of each frame: the one that timeline markers switch to by then, or the scene's own."""
     bound = [marker for marker in scene.timeline_markers if marker.camera and not marker.camera.hide_render]
     if not bound:
-        return scene.camera
-    past = [marker for marker in bound if marker.frame <= frame]
-    if past:
-        return max(past, key=lambda marker: marker.frame).camera
-    return min(bound, key=lambda marker: marker.frame).camera
+        return [scene.camera] * len(frames)
+    bound.sort(key=lambda marker: marker.frame)
+    cuts = [marker.frame for marker in bound]
+    return [bound[max(bisect.bisect_right(cuts, frame) - 1, 0)].camera for frame in frames]
 
 
 def check_camera(scene: bpy.types.Scene, camera: bpy.types.Object | None) -> bpy.types.Object:

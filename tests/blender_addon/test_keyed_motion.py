@@ -406,6 +406,6 @@ def test_the_steps_are_short_and_the_scene_goes_only_to_both_ends(scene, make_ar
     finally:
         bpy.app.handlers.frame_change_post.clear()
     assert went == [1, 1000, 5]
-    assert len(set(fractions)) == 4
+    assert len(set(fractions)) > 4
     assert fractions.count(0) > 5
     assert sorted(fractions) == fractions
