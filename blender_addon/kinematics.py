@@ -118,7 +118,7 @@ class PoseMotion:
             self._levels.append(below)
         owners = [(bone, f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"].') for bone in self._chain]
         self._channels = _Channels(armature, owners, evaluate)
-        self._offsets = np.array([_offset(bone.bone) for bone in self._chain], np.float32)  # [C, 4, 4] bone at rest to its parent
+        self._offsets = np.array([_offset(bone.bone) for bone in self._chain], np.float32)  # [C, 4, 4]
         self._simple = [bone.bone.use_local_location and bone.bone.use_inherit_rotation for bone in self._chain]
         self._shears = [bone.bone.inherit_scale == "FULL" for bone in self._chain]
 
@@ -271,6 +271,7 @@ def _square(matrices: np.ndarray) -> np.ndarray:
 
 
 def _offset(bone: bpy.types.Bone) -> Matrix:
+    """The bone's rest pose in its parent's space, or the armature's."""
     return bone.parent.matrix_local.inverted() @ bone.matrix_local if bone.parent else bone.matrix_local
 
 

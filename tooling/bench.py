@@ -11,11 +11,8 @@ import argparse
 import time
 from collections.abc import Callable
 
-import bpy
 import numpy as np
 from understudy.blender_addon import demo
-from understudy.blender_addon.sample_options import Person, SampleOptions
-from understudy.blender_addon.sampling import sample
 from understudy.core.control.guide import draw_guide
 from understudy.core.control.openpose import STYLES, draw_on
 from understudy.core.engines import catalog
@@ -23,7 +20,7 @@ from understudy.core.engines.interface import FrameReady, Progress, Reference
 from understudy.core.pose.clip import PoseClip
 from understudy.core.pose.skeleton import KEYPOINT_COUNT
 
-from . import controlnet_aux
+from . import bench_sampling, controlnet_aux
 
 ROUNDS = 3  # the best of so many counts: others use the machine too
 SKELETON_ROUNDS = 15  # of milliseconds each
@@ -38,23 +35,6 @@ def best_seconds(work: Callable[[], object]) -> float:
         work()
         times.append(time.perf_counter() - started)
     return min(times)
-
-
-def bench_sampling(frames: int) -> PoseClip:
-    """Sampling the demo scene, against only going through its frames."""
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    scene = bpy.context.scene
-    armature = demo.make_scene(scene, frames)
-    size = catalog.find("understudy").defaults
-    options = SampleOptions((Person(armature.name, armature),), range(1, frames + 1), size.width, size.height, "CAMERA", None)
-
-    def step_through() -> None:
-        for frame in options.frames:
-            scene.frame_set(frame)
-
-    stepping, sampling = best_seconds(step_through), best_seconds(lambda: sample(scene, options))
-    print(f"sampling    {frames / sampling:8.1f} frames/s, {sampling / stepping:.2f} x the time of frame_set alone")
-    return sample(scene, options)
 
 
 def bench_drawing(clip: PoseClip) -> None:
@@ -129,7 +109,7 @@ def bench_generating(clip: PoseClip) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--frames", type=int, default=demo.FRAMES)
-    clip = bench_sampling(parser.parse_args().frames)
+    clip = bench_sampling.bench(parser.parse_args().frames)
     bench_drawing(clip)
     bench_skeletons(clip)
     bench_generating(clip)
