@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
 
 from ..core.errors import NoCamera, PoseError
 from ..core.pose.reference import with_pose
+from .rigs import moves_with
 from .sample_options import Person, SampleOptions
 from .sampling import sample
 from .storage import file_name, make_folder, save
@@ -88,13 +88,8 @@ def body_of(scene: bpy.types.Scene, armature: bpy.types.Object) -> set[bpy.types
     return {
         entry
         for entry in scene.objects
-        if entry.type in _DRAWN and (armature in _ancestors(entry) or entry.find_armature() == armature)
+        if entry.type in _DRAWN and moves_with(entry, armature)
     }
-
-
-def _ancestors(entry: bpy.types.Object) -> Iterator[bpy.types.Object]:
-    while entry := entry.parent:
-        yield entry
 
 
 class Changes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator, Iterable, Iterator, Mapping
 
 import bpy
@@ -10,7 +11,7 @@ import numpy as np
 from ..core.errors import PoseError
 from ..core.pose.bones.roles import Role
 from ..core.pose.detect import Detection, detect, from_mapping
-from ..core.pose.rig import Posed
+from ..core.pose.rig import Attachment, Posed
 from ..core.pose.structure import Bones
 from .aliases import find_aliases
 from .instances import space_of
@@ -63,6 +64,7 @@ class Rig:
         self._rows = [order[bone] for bone in detection.mapping.values()]
         self._buffer = np.empty(len(order) * 16, np.float32)
         self._head_vertices: np.ndarray | None = None
+        self._hidden: list[np.ndarray] = []  # bool [134], one a frame, or none at all
         self._matrices: list[np.ndarray] = []  # [B, 4, 4] bone to armature space, one a frame
         self._worlds: list[np.ndarray] = []  # armature to world space, one a frame
 
@@ -97,10 +99,22 @@ class Rig:
         self._matrices.extend(matrices)
         self._worlds.extend(worlds)
 
+    def hide(self, hidden: np.ndarray) -> None:
+        """Take which keypoints the scene's geometry hides in the frame taken last, bool [134]."""
+        self._hidden.append(hidden)
+
+    def attach(self, depsgraph: bpy.types.Depsgraph) -> Attachment:
+        """Where the keypoints are on the bones, by the rest pose, else by the one `depsgraph` has.
+
+        Raises `NotHumanoid` where the person stands in neither.
+        """
+        bones, _ = self.read(depsgraph)
+        return dataclasses.replace(self.samples(), matrices=[bones]).attach()
+
     def samples(self) -> RigSamples:
         return RigSamples(
             self._name, self._armature.name, self._detection, self._rest,
-            self._head_vertices, self._matrices, self._worlds,
+            self._head_vertices, self._matrices, self._worlds, self._hidden,
         )  # fmt: skip
 
     def _count_followed(self, mesh: bpy.types.Object) -> int:
@@ -138,6 +152,16 @@ class Rig:
 
 def _weight(vertex: bpy.types.MeshVertex, group: int) -> float:
     return next((entry.weight for entry in vertex.groups if entry.group == group), 0.0)
+
+
+def moves_with(entry: bpy.types.Object, armature: bpy.types.Object) -> bool:
+    """Whether `entry` is skinned by the armature, or a descendant of it."""
+    if entry.find_armature() == armature:
+        return True
+    above = entry.parent
+    while above is not None and above != armature:
+        above = above.parent
+    return above is not None
 
 
 def evaluated(armature: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bpy.types.Object:

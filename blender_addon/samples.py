@@ -24,6 +24,7 @@ class RigSamples:
     head_vertices  [V, 3] armature space in the rest pose, of the vertices that the head bone moves, or None
     matrices       T of [B, 4, 4], bone to armature space
     worlds         T of [4, 4], armature to world space
+    hidden         T of bool [134], the keypoints that the scene's geometry hides; none where that was not asked
     """
 
     name: str
@@ -33,13 +34,15 @@ class RigSamples:
     head_vertices: np.ndarray | None
     matrices: Sequence[np.ndarray]
     worlds: Sequence[np.ndarray]
+    hidden: Sequence[np.ndarray] = ()
 
     def keypoints(self, views: np.ndarray, orthographic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Camera-space keypoints [T, 134, 3] and whether they are visible [T, 134].
 
         `views` [T, 4, 4] map world to camera space. Raises `NotHumanoid` if the person stands in no pose.
         """
-        return seen(self.attach(), np.stack(self.matrices), np.stack(self.worlds), views, orthographic)
+        points, visible = seen(self.attach(), np.stack(self.matrices), np.stack(self.worlds), views, orthographic)
+        return points, visible & ~np.array(self.hidden) if len(self.hidden) else visible
 
     def attach(self) -> Attachment:
         """Where the keypoints are on the bones. Raises `NotHumanoid`, as `keypoints` does."""

@@ -10,18 +10,21 @@ A long range is sampled in slices, so that the window lives on:
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import bpy
 import numpy as np
 
-from ..core.errors import EmptyRange, NoArmature, NoCamera, PoseError
+from ..core.errors import EmptyRange, NoArmature, NoCamera, NotHumanoid, PoseError
 from ..core.pose.clip import PoseClip
 from ..core.pose.detect import Detection
+from ..core.pose.rig import Attachment
 from .instances import find_person
 from .keyed_motion import KeyedMotion, find_obstacle
+from .occlusion import Target, find_hidden
 from .rigs import Rig, evaluated, find_bones
 from .sample_options import Person, SampleOptions
 from .samples import Samples
@@ -87,13 +90,15 @@ class Sampling:
         people = validate(scene, options)
         self._scene, self._options = scene, options
         self._was = scene.frame_current, scene.frame_subframe, scene.camera
+        self._people = [person for person, _ in people]
         self._rigs = [Rig(*person) for person in people]
+        self._attachments: list[Attachment] = []  # one a person where occlusion is asked for
         self._views: list[np.ndarray] = []  # one a frame, and so the others
         self._intrinsics: list[np.ndarray] = []
         self._orthographic: list[bool] = []
         self.evaluation_seconds = 0.0
         bones = [(person, tuple(detection.mapping.values())) for person, detection in people]
-        self.obstacle = find_obstacle(scene, options, bones) if options.keyframes else "it is asked for"
+        self.obstacle = self._find_obstacle(bones)
         self._motion = None if self.obstacle else KeyedMotion(scene, options, bones)
         self._preparing = self._prepare()
 
@@ -155,6 +160,8 @@ class Sampling:
         for rig in self._rigs:
             for _ in rig.prepare(self._scene):
                 yield "meshes"
+        if self._options.occlusion:
+            yield from self._attach()
         if self._motion:
             for _ in self._motion.prepare():
                 yield "keyframes"
@@ -162,6 +169,29 @@ class Sampling:
                 if self._motion and not self._agrees(self._motion, number):
                     self._motion, self.obstacle = None, "something else than keyframes moves the people or the camera"
                 yield "check"
+
+    def _find_obstacle(self, bones: Sequence[tuple[Person, Sequence[str]]]) -> str | None:
+        if not self._options.keyframes:
+            return "it is asked for"
+        if self._options.occlusion:
+            return "the scene's geometry is looked at"
+        return find_obstacle(self._scene, self._options, bones)
+
+    def _attach(self) -> Iterator[str]:
+        """By the rest pose, else by the first frame in which the person stands, as `RigSamples` does it.
+
+        Raises `NotHumanoid`.
+        """
+        *others, last = self._options.frames
+        for rig in self._rigs:
+            for frame in others:
+                with contextlib.suppress(NotHumanoid):
+                    self._attachments.append(rig.attach(self._go_to(frame)))
+                    break
+                yield "occlusion"
+            else:
+                self._attachments.append(rig.attach(self._go_to(last)))
+            yield "occlusion"
 
     def _agrees(self, motion: KeyedMotion, number: int) -> bool:
         """Whether frame `number` of the range is in Blender what the keyframes tell."""
@@ -191,10 +221,16 @@ class Sampling:
             self._look(*self._motion.eyes(frames))
             return
         depsgraph = self._go_to(self._options.frames[done])
-        for rig in self._rigs:
-            bones, world = rig.read(depsgraph)
+        eye = look(self._scene, self._options, depsgraph)
+        poses = [rig.read(depsgraph) for rig in self._rigs]
+        for rig, (bones, world) in zip(self._rigs, poses, strict=True):
             rig.keep([bones], [world])
-        self._look(*([value] for value in look(self._scene, self._options, depsgraph)))
+        if self._options.occlusion:
+            people = zip(self._people, self._attachments, poses, strict=True)
+            targets = [Target.of(person, attachment, *pose) for person, attachment, pose in people]
+            for rig, hidden in zip(self._rigs, find_hidden(depsgraph, eye, targets), strict=True):
+                rig.hide(hidden)
+        self._look(*([value] for value in eye))
 
     def _look(self, views: Iterable[np.ndarray], intrinsics: Iterable[np.ndarray], orthographic: Iterable[bool]) -> None:
         self._views.extend(views)
