@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 
 from ..pose.clip import PoseClip
-from .mannequin import BodyPart, bodies, statures
-from .surface import Lens, Surface, look_at
+from ..pose.mannequin import BodyPart, bodies, statures
+from ..pose.mesh_parts import PART_COLOURS
+from ..pose.surface import Lens, Surface, look_at
 
 DrawFrame = Callable[[int], np.ndarray]
 
-VIRIDIS = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]  # RGB
-PART_COLOURS = VIRIDIS[np.arange(25) * 255 // 24]  # of DensePose's parts 1 to 24; 0 is the ground
-JOINT_COLOURS = VIRIDIS[np.arange(24) * 10]  # of SMPL's joints, as Champ's renderer has them
+# Of SMPL's joints, as Champ's renderer has them; RGB.
+JOINT_COLOURS = cv2.applyColorMap(np.arange(0, 240, 10, dtype=np.uint8), cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]
 NEAREST, FARTHEST = 255, 51  # brightness of depth
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ..pose.clip import PoseClip
+from ..pose.mannequin import statures
 from ..pose.skeleton import BODY_LIMBS
-from .mannequin import statures
+from ..pose.surface import NEAR, Lens, RoundCone, look_at, rays
 from .openpose import Style, Widths, draw_on, far_to_near
-from .surface import NEAR, Lens, RoundCone, look_at, rays
 
 RADIUS = 21.5
 _TALL = 1700.0

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from understudy.core.control.body_maps import PART_COLOURS
 from understudy.core.control.guide import draw
-from understudy.core.control.mannequin import statures
 from understudy.core.pose.clip import PoseClip
+from understudy.core.pose.mannequin import statures
 from understudy.core.pose.skeleton import INDEX
 
 GROUND = 0

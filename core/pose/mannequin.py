@@ -13,8 +13,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..pose.clip import PoseClip
-from ..pose.skeleton import INDEX
+from .clip import PoseClip
+from .skeleton import INDEX
 from .surface import NEAR, RoundCone
 
 # Lengths in statures: how tall somebody is follows from those of their limbs that are seen.

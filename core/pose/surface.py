@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..pose.clip import PoseClip
+from .clip import PoseClip
 
 NEAR = 0.01  # nearer than this, in metres, nothing is seen
 FLATNESS = 0.68  # depth of a flat cone to its width: a trunk's

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from understudy.core.control.surface import FLATNESS, Lens, RoundCone, look_at, rays
+from understudy.core.pose.surface import FLATNESS, Lens, RoundCone, look_at, rays
 
 SIZE = 96
 PERSPECTIVE = Lens(np.array([[120, 0, 48], [0, 120, 48], [0, 0, 1.0]]), False)
