@@ -148,7 +148,7 @@ SETTING_CHOICES: dict[str, tuple[str, ...]] = {
 @dataclass(frozen=True)
 class MemoryNeeds:
     """What an engine takes of a device's memory, roughly and rather too little: the number of its networks' parameters, and the
-    bytes of float32 that are alive at once for each pixel of each frame, of a window in one pass and of frames being decoded.
+    bytes of float32 that are alive at once for each pixel of each frame: of a window in one pass, and of frames being decoded.
     """
 
     parameters: int
@@ -163,15 +163,20 @@ class MemoryNeeds:
     def working_bytes(self, settings: GenerationSettings, frames: int, auto: str = "bfloat16") -> int:
         """Beside the weights, for a clip of `frames`: a window's, or a batch of frames' that is decoded."""
         _, computed = PRECISION_BYTES[auto if settings.precision == "auto" else settings.precision]
-        area = settings.width * settings.height * computed / 4
-        passes = 1 if settings.guidance == 1 else 2
-        window = self.window * area * min(frames, settings.context_frames) * passes
-        return int(max(window, self.decoding * area * min(frames, DECODE_BATCH)))
+        pixels = settings.width * settings.height
+        window = self.window * min(frames, settings.context_frames)
+        decoding = self.decoding * min(frames, decode_batch(pixels))
+        return int(max(window, decoding) * pixels * computed / 4)
 
 
 PRECISION_BYTES = {"float32": (4, 4), "bfloat16": (2, 2), "float16": (2, 2), "float8": (1, 2)}  # kept, computed with
 OFFLOADED_SHARE = 0.1  # of the weights is on the device at a time
 DECODE_BATCH = 8  # frames
+
+
+def decode_batch(pixels: int) -> int:
+    """How many frames of so many pixels are decoded at a time: large ones one by one, which takes the least memory."""
+    return max(1, min(DECODE_BATCH, 2**20 // pixels))
 
 
 @dataclass(frozen=True)

@@ -16,25 +16,13 @@ from understudy.blender_addon import demo
 from understudy.core.control.guide import draw_guide
 from understudy.core.control.openpose import STYLES, draw_on
 from understudy.core.engines import catalog
-from understudy.core.engines.interface import FrameReady, Progress, Reference
 from understudy.core.pose.clip import PoseClip
 from understudy.core.pose.skeleton import KEYPOINT_COUNT
 
-from . import bench_sampling, controlnet_aux
+from . import bench_generating, bench_sampling, controlnet_aux
+from .timing import best_seconds
 
-ROUNDS = 3  # the best of so many counts: others use the machine too
 SKELETON_ROUNDS = 15  # of milliseconds each
-
-
-def best_seconds(work: Callable[[], object]) -> float:
-    """The shortest of `ROUNDS` runs, after one that warms up."""
-    work()
-    times = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times)
 
 
 def bench_drawing(clip: PoseClip) -> None:
@@ -83,36 +71,13 @@ def bench_skeletons(clip: PoseClip) -> None:
     )
 
 
-def bench_generating(clip: PoseClip) -> None:
-    """The bundled engine on the CPU at its own settings, loaded before."""
-    engine = catalog.create("understudy")
-    started = time.perf_counter()
-    engine.load("cpu")
-    loading = time.perf_counter() - started
-    settings = engine.spec.defaults
-    reference = np.full((settings.height, settings.width, 3), 128, np.uint8)
-    drawn: list[int] = []
-
-    def keep(progress: Progress) -> None:
-        if isinstance(progress, FrameReady):
-            drawn.append(progress.index)
-
-    seconds = best_seconds(lambda: engine.generate(clip, [Reference(reference)], settings, keep))
-    if len(drawn) != (1 + ROUNDS) * len(clip):
-        raise RuntimeError(f"{len(drawn)} frames were drawn.")
-    print(
-        f"generating  {len(clip) / seconds:8.1f} frames/s at {settings.width} x {settings.height} in {settings.steps} steps, "
-        f"{seconds * clip.fps / len(clip):.1f} x the clip's duration; loading {loading:.1f} s"
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--frames", type=int, default=demo.FRAMES)
     clip = bench_sampling.bench(parser.parse_args().frames)
     bench_drawing(clip)
     bench_skeletons(clip)
-    bench_generating(clip)
+    bench_generating.bench(clip)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from ..diffusion import sampler
 from ..pose.clip import PoseClip
-from ..protocol import DECODE_BATCH, GenerationSettings
+from ..protocol import GenerationSettings, decode_batch
 from .interface import FrameReady, OnProgress, PreviewReady, StepDone
+
+PIXELS = 64  # a latent stands for
 
 Decode = Callable[[Tensor], np.ndarray]
 """Latents f32 [n, C, h, w] to pictures uint8 [n, H, W, 3] RGB."""
@@ -49,8 +51,9 @@ def draw(
         on_progress(StepDone(step, len(path.times)))
 
     latents = sampler.denoise(predict, latents, path, done, on_step)
-    for start in range(0, len(latents), DECODE_BATCH):
-        for index, image in enumerate(decode(latents[start : start + DECODE_BATCH]), start):
+    batch = decode_batch(PIXELS * latents.shape[-1] * latents.shape[-2])
+    for start in range(0, len(latents), batch):
+        for index, image in enumerate(decode(latents[start : start + batch]), start):
             on_progress(FrameReady(index, image))
     return latents
 

@@ -12,7 +12,8 @@ import pytest
 from understudy.blender_addon import events
 from understudy.blender_addon.client import Client
 from understudy.blender_addon.events import Detached, JobFollower, read_events
-from understudy.blender_addon.messages import FrameSaved, Message, PreviewSaved, Queued, Reconnecting, StepDone
+from understudy.blender_addon.messages import FrameSaved, Message, Noted, PreviewSaved, Queued, Reconnecting, StepDone
+from understudy.blender_addon.session import Progress
 from understudy.core.errors import Cancelled, OutOfMemory, ServerUnreachable
 from understudy.core.protocol import Event, EventKind
 
@@ -217,3 +218,11 @@ def test_comments_names_and_unknown_fields_of_the_stream_are_skipped():
         b"\r\n",
     ]
     assert list(read_events(lines)) == [event]
+
+
+def test_a_note_is_told_and_stays_beside_the_steps(play, tmp_path):
+    done = (EventKind.DONE, {"frames": FRAMES, "seconds": 2.0})
+    _, messages = follow(play(script((EventKind.NOTE, {"text": "a smaller window"}), done)), tmp_path)
+    assert Noted("a smaller window") in messages
+    progress = Progress(step=1, steps=2, frames=FRAMES, warning="a smaller window")
+    assert progress.text == "step 1/2 · frame 0/5 · a smaller window"

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from understudy.core.errors import InvalidClip, InvalidReference, InvalidRequest, UnknownEngine
+from understudy.core.engines import catalog
+from understudy.core.engines.layout import WeightsFile
+from understudy.core.errors import InvalidClip, InvalidReference, InvalidRequest, InvalidWeights, UnknownEngine
 from understudy.core.protocol import MAX_FRAMES, GenerationSettings
 from understudy.server.admission import check, in_order, space_needed
 
@@ -30,6 +32,18 @@ def test_the_engine_judges_the_settings_and_the_people(clip_factory, reference):
         check(dataclasses.replace(SETTINGS, scheduler="euler"), clip_factory(2), [reference], WEIGHTS)
     with pytest.raises(InvalidRequest, match="2 people"):
         check(SETTINGS, pair(clip_factory(2)), [reference, reference], WEIGHTS)
+
+
+def test_an_engine_without_its_weights_is_refused_with_all_that_is_missing(clip_factory, reference, tmp_path, monkeypatch):
+    spec = catalog.find("understudy")
+    files = (WeightsFile(("unet",), "example.org"), WeightsFile(("vae",), "example.org"))
+    monkeypatch.setitem(catalog.CATALOG, "understudy", dataclasses.replace(spec, files=files))
+    with pytest.raises(InvalidWeights, match="lacks 2 of its 2 files"):
+        check(SETTINGS, clip_factory(2), [reference], tmp_path)
+    (tmp_path / "understudy").mkdir()
+    for name in ("unet", "vae"):
+        (tmp_path / "understudy" / f"{name}.pth").write_bytes(b"weights")
+    check(SETTINGS, clip_factory(2), [reference], tmp_path)
 
 
 def test_a_clip_longer_than_any_take_is_refused(clip_factory, reference):

@@ -29,12 +29,14 @@ def request_json(**settings) -> bytes:
 def test_health_says_what_runs(server):
     said = server.client.get("/v1/health").json()
     assert (said["protocol"], said["version"]) == (PROTOCOL, VERSION)
+    assert said["weights"] == str(server.data / "weights")
     assert said["worker"] in ("stopped", "starting", "idle", "busy")
 
 
 def test_engines_are_those_of_the_catalogue(server):
     engines = server.client.get("/v1/engines").json()["engines"]
-    assert engines == [spec.to_json() for spec in CATALOG.values()]
+    weights = server.data / "weights"
+    assert engines == [spec.to_json() | {"lacking": spec.lacking(weights)} for spec in CATALOG.values()]
 
 
 def test_a_job_goes_from_queued_to_done_with_every_frame(server):
@@ -138,7 +140,7 @@ BAD_PARTS = {
     "an unknown setting": ({"request.json": request_json(style="noir")}, InvalidRequest),
     "steps out of range": ({"request.json": request_json(steps=0)}, InvalidRequest),
     "a seed that is text": ({"request.json": request_json(seed="1")}, InvalidRequest),
-    "a size the engine cannot draw": ({"request.json": request_json(width=70)}, InvalidRequest),
+    "a scheduler the engine has not": ({"request.json": request_json(scheduler="euler")}, InvalidRequest),
     "a size too large": ({"request.json": request_json(width=4096, height=4096)}, InvalidRequest),
     "a clip that is text": ({"clip.npz": b"hello"}, InvalidClip),
     "a reference that is text": ({"reference-Ann.png": b"hello"}, InvalidReference),

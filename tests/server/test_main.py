@@ -48,7 +48,8 @@ def frames(folder: Path) -> dict[str, bytes]:
 def test_engines_are_listed_for_people_and_for_programs(run):
     table = run("engines").stdout
     assert all(name in table for name in CATALOG)
-    assert json.loads(run("engines", "--json").stdout) == [spec.to_json() for spec in CATALOG.values()]
+    listed = json.loads(run("engines", "--json", "--weights", ".").stdout)
+    assert listed == [spec.to_json() | {"lacking": spec.lacking(Path())} for spec in CATALOG.values()]
 
 
 def test_generate_draws_numbered_frames_the_same_each_time_over_those_of_a_longer_run(run, inputs):
