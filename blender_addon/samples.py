@@ -122,6 +122,11 @@ class Samples:
                     **self.source,
                     "rigs": {name: rig.detection.family for name, rig in zip(names, self.rigs, strict=True)},
                     "confidence": {name: rig.detection.confidence for name, rig in zip(names, self.rigs, strict=True)},
+                    "warnings": {
+                        name: list(rig.detection.warnings)
+                        for name, rig in zip(names, self.rigs, strict=True)
+                        if rig.detection.warnings
+                    },
                 },
             )
         except InvalidClip as error:
