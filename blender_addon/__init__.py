@@ -30,6 +30,7 @@ def _modules() -> tuple:
         operators,
         overlay,
         panels,
+        part_export,
         pictures,
         point_placer,
         preferences,
@@ -38,5 +39,5 @@ def _modules() -> tuple:
 
     return (
         preferences, properties, overlay, pictures, operators, mapping_operators, bone_picker, point_placer,
-        bones_panel, panels,
+        bones_panel, panels, part_export,
     )  # fmt: skip
