@@ -91,16 +91,22 @@ def _set_engine(settings: UnderstudySettings, number: int) -> None:
     for engine in engines():
         if _number(engine.name) == number and engine.name != settings.engine:
             settings.engine = engine.name
-            published = engine.presets[settings.preset]
-            settings.width, settings.height = published.width, published.height
-            _take_preset(settings, None)
+            _begin_with(settings, engine.presets[settings.preset])
 
 
 def _take_preset(settings: UnderstudySettings, _context) -> None:
-    """Begin with what the engine's preset says of quality; size and seed stay."""
+    """Begin with what the engine's preset says. A size that is no preset's stays: somebody has chosen it."""
     if engine := find_engine(settings.engine):
-        preset = engine.presets[settings.preset]
-        settings.steps, settings.guidance = preset.steps, preset.guidance
+        size = settings.width, settings.height
+        own = size not in {(preset.width, preset.height) for preset in engine.presets.values()}
+        _begin_with(settings, engine.presets[settings.preset])
+        if own:
+            settings.width, settings.height = size
+
+
+def _begin_with(settings: UnderstudySettings, preset: GenerationSettings) -> None:
+    for name in ("width", "height", "steps", "guidance"):
+        setattr(settings, name, getattr(preset, name))
 
 
 def _switch_overlay(_settings: UnderstudySettings, _context) -> None:

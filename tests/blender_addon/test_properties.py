@@ -13,7 +13,7 @@ from understudy.core.protocol import GenerationSettings, MemoryNeeds
 def engine(name: str, lacking: tuple[str, ...] = (), **settings) -> EngineInfo:
     exact = GenerationSettings(engine=name, **settings)
     presets = {"exact": exact, "fast": dataclasses.replace(exact, steps=12, scheduler="dpm++", context_layout="loop")}
-    presets["draft"] = dataclasses.replace(exact, steps=4, guidance=1.0)
+    presets["draft"] = dataclasses.replace(exact, steps=4, guidance=1.0, width=exact.width // 2)
     presets = {preset: dataclasses.replace(settings, preset=preset) for preset, settings in presets.items()}
     return EngineInfo(
         name, name.title(), "GPL-3.0-or-later", MemoryNeeds(10**9, 100, 100), 768 * 768, True, 2, presets, lacking
@@ -65,6 +65,17 @@ def test_another_engine_begins_with_the_same_preset(settings):
     settings.preset = "draft"
     settings.engine_choice = "other"
     assert (settings.steps, settings.guidance) == (4, 1.0)
+
+
+def test_a_preset_brings_its_size_unless_the_user_chose_one(settings):
+    settings.engine_choice = "other"
+    settings.preset = "draft"
+    assert settings.width == 256
+    settings.preset = "exact"
+    assert settings.width == 512
+    settings.width = 300
+    settings.preset = "draft"
+    assert settings.width == 300
 
 
 def test_an_engine_without_its_weights_is_marked_and_refused_with_what_is_missing(settings, monkeypatch):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from understudy.core.diffusion.schedulers import make_path
+from understudy.core.diffusion.windows import fuse, plan
 from understudy.core.engines.drawing import Checkpoint, Kept, draw, fingerprint
 from understudy.core.engines.interface import FrameReady, PreviewReady, StepDone
 from understudy.core.errors import Cancelled
@@ -55,6 +56,24 @@ def test_previews_show_the_middle_of_the_clip_by_their_own_decoder():
     seen = []
     run(preview=lambda latents: seen.append(latents) or np.zeros((1, 2, 3, 3), np.uint8))
     assert len(seen) == 4 and seen[0].shape == (1, 4, 2, 3)
+
+
+@pytest.mark.parametrize("frames", [1, 1000])
+def test_clips_of_one_frame_and_of_a_thousand_are_drawn_in_windows(frames):
+    windows = plan(frames, 16, 4)
+    longest = []
+
+    def windowed(x, t):
+        def one(rows):
+            longest.append(rows.numel())
+            return predict(x[rows], t)
+
+        return fuse(windows, one)
+
+    told = []
+    latents = draw(windowed, noise(frames), make_path("ddim", PUBLISHED, 2), decode, told.append)
+    assert [progress.index for progress in told if isinstance(progress, FrameReady)] == list(range(frames))
+    assert max(longest) == min(frames, 16) and latents.isfinite().all()
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "dpm++", "lcm"])
