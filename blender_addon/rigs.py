@@ -57,11 +57,11 @@ class Rig:
     def __init__(self, person: Person, detection: Detection):
         self._name, self._armature, _, self._instancers = person
         self._detection, armature = detection, person.armature
-        bones = [armature.data.bones[bone] for bone in detection.mapping.values()]
+        bones = [armature.data.bones[bone] for bone in detection.bones.values()]
         lengths = np.array([bone.length for bone in bones])
-        self._rest = Posed(tuple(detection.mapping), np.array([bone.matrix_local for bone in bones], float), lengths)
+        self._rest = Posed(tuple(detection.bones), np.array([bone.matrix_local for bone in bones], float), lengths)
         order = {bone.name: number for number, bone in enumerate(armature.pose.bones)}
-        self._rows = [order[bone] for bone in detection.mapping.values()]
+        self._rows = [order[bone] for bone in detection.bones.values()]
         self._buffer = np.empty(len(order) * 16, np.float32)
         self._head_vertices: np.ndarray | None = None
         self._hidden: list[np.ndarray] = []  # bool [134], one a frame, or none at all

@@ -11,8 +11,10 @@ import numpy as np
 from ..core.errors import InvalidClip, NotHumanoid
 from ..core.pose.clip import PoseClip
 from ..core.pose.detect import Detection
+from ..core.pose.face import face_visible
 from ..core.pose.head import head_visible
 from ..core.pose.rig import HEAD_POINTS, Attachment, Posed, attach
+from ..core.pose.skeleton import FACE
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def seen(
     away = np.where(orthographic[:, None], np.array([0.0, 0.0, 1.0]), head)
     away /= np.maximum(np.linalg.norm(away, axis=-1, keepdims=True), 1e-9)
     visible[:, HEAD_POINTS] = head_visible(-away, side, up, forward)
+    visible[:, FACE] &= face_visible(-away, forward)[:, None]
     return points, visible
 
 

@@ -97,7 +97,7 @@ class Sampling:
         self._intrinsics: list[np.ndarray] = []
         self._orthographic: list[bool] = []
         self.evaluation_seconds = 0.0
-        bones = [(person, tuple(detection.mapping.values())) for person, detection in people]
+        bones = [(person, tuple(detection.bones.values())) for person, detection in people]
         self.obstacle = self._find_obstacle(bones)
         self._motion = None if self.obstacle else KeyedMotion(scene, options, bones)
         self._preparing = self._prepare()

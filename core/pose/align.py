@@ -175,6 +175,10 @@ def _reshaped(points: np.ndarray, factors: Mapping[str, float], up: np.ndarray) 
     def at(name: str) -> np.ndarray:
         return points[:, INDEX[name]]
 
+    def length(limb: str, side: str) -> np.ndarray:
+        start, end = _LIMBS[limb]
+        return np.linalg.norm(at(f"{side}_{end}") - at(f"{side}_{start}"), axis=-1)
+
     def put(name: str, value: np.ndarray) -> None:
         new[:, INDEX[name]] = value
 
@@ -187,24 +191,15 @@ def _reshaped(points: np.ndarray, factors: Mapping[str, float], up: np.ndarray) 
     hips = {side: at(f"{side}_hip") - pelvis for side in SIDES}
     ankles = {side: origin + leg * (at(f"{side}_ankle") - origin) for side in SIDES}
     root = origin + leg * (pelvis - origin)
-    lengths = {
-        side: [
-            factors[name] * np.linalg.norm(at(f"{side}_{end}") - at(f"{side}_{start}"), axis=-1)
-            for name, (start, end) in _LIMBS.items()
-            if name in ("thigh", "shin")
-        ]
-        for side in SIDES
-    }
+    thighs, shins = ({side: factors[name] * length(name, side) for side in SIDES} for name in ("thigh", "shin"))
     # Other hips than the legs were made for can put an ankle out of reach: then the whole body sinks until it is in reach.
-    root = (
-        root
-        - np.max([_out_of_reach(root + factors["hips"] * hips[s] - ankles[s], sum(lengths[s]), up) for s in SIDES], axis=0) * up
-    )
+    sunk = [_out_of_reach(root + factors["hips"] * hips[side] - ankles[side], thighs[side] + shins[side], up) for side in SIDES]
+    root = root - np.max(sunk, axis=0) * up
     forward = np.cross(at("left_hip") - at("right_hip"), up)
     for side in SIDES:
         hip = root + factors["hips"] * hips[side]
         bend = at(f"{side}_knee") - (at(f"{side}_hip") + at(f"{side}_ankle")) / 2
-        knee, ankle = _two_bones(hip, ankles[side], *lengths[side], bend, forward)
+        knee, ankle = _two_bones(hip, ankles[side], thighs[side], shins[side], bend, forward)
         put(f"{side}_hip", hip)
         put(f"{side}_knee", knee)
         put(f"{side}_ankle", ankle)

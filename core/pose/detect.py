@@ -7,14 +7,16 @@ families.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
 
 from ..errors import NotHumanoid
 from .bones import FAMILIES, Family
 from .bones.family import canonical
 from .bones.roles import PARENT, REQUIRED, SIDES, Role, is_ancestor, sided
 from .structure import Bones, Found, search, sides_swapped
+
+_Part = TypeVar("_Part", bound=str)
 
 Parents = Mapping[str, str | None]
 """Bone name -> its parent's name, None for a root."""
@@ -39,6 +41,7 @@ class Detection:
     guessed     the roles of `mapping` that the geometry told, not a name
     warnings    sentences for the user: what looks wrong, though it can be sampled
     residual    where the geometry told, how far the proportions are from a person's (`structure.Found`), else None
+    face        what is there of a face's bones (`Family.face_bones`): `face_30`, `jaw`, ... -> bone name
     """
 
     family: str
@@ -48,6 +51,12 @@ class Detection:
     guessed: frozenset[Role] = frozenset()
     warnings: tuple[str, ...] = ()
     residual: float | None = None
+    face: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def bones(self) -> dict[str, str]:
+        """Role, or part of the face -> bone: all that keypoints are fixed to."""
+        return {**{str(role): bone for role, bone in self.mapping.items()}, **self.face}
 
     def state(self, role: str) -> Literal["found", "guessed", "missing"]:
         if role in self.guessed:
@@ -132,6 +141,7 @@ def _completed(named: Detection, found: Found) -> Detection:
         missing=tuple(role for role in PARENT if role not in mapping),
         guessed=frozenset(guessed),
         residual=found.residual,
+        face=named.face,
     )
 
 
@@ -156,7 +166,14 @@ def from_mapping(mapping: Mapping[str, str], parents: Parents, armature: str = "
         if bone in seen:
             raise NotHumanoid(f"In the bone mapping of {armature}, {bone!r} is both {_listed((seen[bone], role))}.")
         seen[bone] = role
-    return Detection(USER_MAPPING, played, 1.0, tuple(role for role in PARENT if role not in played))
+    by_name = _by_canonical_name({bone: bone for bone in parents})
+    return Detection(
+        family=USER_MAPPING,
+        mapping=played,
+        confidence=1.0,
+        missing=tuple(role for role in PARENT if role not in played),
+        face=max((_face(family, _without_prefix(family, by_name)) for family in FAMILIES), key=len),
+    )
 
 
 def _with_warnings(detection: Detection, poses: Iterable[Bones]) -> Detection:
@@ -168,13 +185,8 @@ def _with_warnings(detection: Detection, poses: Iterable[Bones]) -> Detection:
 
 def _match(family: Family, parents: Parents, by_name: Mapping[str, str]) -> Detection:
     """`by_name` is canonical name -> bone."""
-    if family.prefix:
-        by_name = {family.without_prefix(name): bone for name, bone in by_name.items()}
-    named = {
-        role: next(by_name[name] for name in names if name in by_name)
-        for role, names in family.bones.items()
-        if any(name in by_name for name in names)
-    }
+    by_name = _without_prefix(family, by_name)
+    named = _named(family.bones, by_name)
     plays = {bone: role for role, bone in named.items()}
     mapping = {role: bone for role, bone in named.items() if _in_place(role, bone, plays, parents)}
     found = len(mapping) / len(family.bones)
@@ -185,7 +197,25 @@ def _match(family: Family, parents: Parents, by_name: Mapping[str, str]) -> Dete
         mapping=mapping,
         confidence=round((0.3 + 0.7 * found) * in_order * (0.5 + 0.5 * fingerprint), 3),
         missing=tuple(role for role in PARENT if role not in mapping),
+        face=_face(family, by_name),
     )
+
+
+def _face(family: Family, by_name: Mapping[str, str]) -> dict[str, str]:
+    return _named(family.face_bones, by_name)
+
+
+def _named(wanted: Mapping[_Part, tuple[str, ...]], by_name: Mapping[str, str]) -> dict[_Part, str]:
+    """Of each part, the first of its names that there is, as a bone."""
+    return {
+        part: next(by_name[name] for name in names if name in by_name)
+        for part, names in wanted.items()
+        if any(name in by_name for name in names)
+    }
+
+
+def _without_prefix(family: Family, by_name: Mapping[str, str]) -> Mapping[str, str]:
+    return {family.without_prefix(name): bone for name, bone in by_name.items()} if family.prefix else by_name
 
 
 def _by_canonical_name(names: Mapping[str, str]) -> dict[str, str]:

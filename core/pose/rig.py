@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .bones.roles import FINGERS, SIDES, Role, sided
+from .face import CARRIED, LANDMARKS, POINTS, fitted
 from .head import head_keypoints
-from .skeleton import INDEX, KEYPOINT_COUNT
+from .skeleton import FACE, INDEX, KEYPOINT_COUNT
 
 HEAD_POINTS = tuple(INDEX[name] for name in ("nose", "right_eye", "left_eye", "right_ear", "left_ear"))
 _HEAD_ROLES = tuple(Role(name) for name in ("nose", "right_eye", "left_eye", "right_ear", "left_ear"))
@@ -38,12 +39,12 @@ _TIP_LENGTH, _PLAUSIBLE_TIP = 0.75, (0.5, 1.2)  # of the middle phalanx
 class Posed:
     """The bones that play a role, in one pose of one armature.
 
-    roles     B of them
+    roles     B of them, and parts of the face (`Detection.bones`)
     matrices  [B, 4, 4] bone space to armature space
     lengths   [B] of the bones
     """
 
-    roles: tuple[Role, ...]
+    roles: tuple[str, ...]
     matrices: np.ndarray
     lengths: np.ndarray
 
@@ -51,7 +52,7 @@ class Posed:
         return role in self.roles
 
     def row(self, role: str) -> int:
-        return self.roles.index(Role(role))
+        return self.roles.index(role)
 
     def head(self, role: str) -> np.ndarray:
         return self.matrices[self.row(role), :3, 3]
@@ -115,11 +116,17 @@ class Attachment:
         present[self.keypoints] = present[INDEX["neck"]] = True
         return present
 
-    def points(self, matrices: np.ndarray) -> np.ndarray:
-        """Keypoints [T, 134, 3] in the space that `matrices` [T, B, 4, 4] map to; zero where not present."""
+    def points(self, matrices: np.ndarray, expression: np.ndarray | None = None) -> np.ndarray:
+        """Keypoints [T, 134, 3] in the space that `matrices` [T, B, 4, 4] map to; zero where not present.
+
+        `expression` [T, 68, 3] is what shape keys add to the face (`face.expression`).
+        """
         points = np.zeros((len(matrices), KEYPOINT_COUNT, 3))
         points[:, self.keypoints] = np.einsum("tnij,nj->tni", matrices[:, self.rows, :3], self.offsets)
         points[:, INDEX["neck"]] = points[:, _SHOULDERS].mean(axis=1)
+        if expression is not None:
+            axes = np.einsum("tij,jk->tki", matrices[:, self.head_row, :3, :3], self.head_frame)
+            points[:, FACE] += self.stature * (expression @ axes)
         return points
 
     def head_directions(self, matrices: np.ndarray) -> np.ndarray:
@@ -150,6 +157,7 @@ def attach(rest: Posed, calibration: Posed, head_vertices: np.ndarray | None) ->
             fixed.append((keypoint, calibration.row(role), calibration.head(role)))
         else:
             fixed.append((keypoint, calibration.row("head"), point))
+    fixed += _face(calibration, top, np.stack([side, up, forward]), stature)
     for name in SIDES:
         for joint, part in _BODY_JOINTS.items():
             fix(f"{name}_{joint}", sided(name, part), calibration.head(sided(name, part)))
@@ -161,6 +169,20 @@ def attach(rest: Posed, calibration: Posed, head_vertices: np.ndarray | None) ->
     head_row = calibration.row("head")
     frame = np.linalg.inv(calibration.matrices[head_row, :3, :3]) @ np.stack([side, up, forward], axis=1)
     return Attachment(keypoints, rows, offsets, head_row, frame, stature)
+
+
+def _face(pose: Posed, top: np.ndarray, axes: np.ndarray, stature: float) -> list[tuple[int, int, np.ndarray]]:
+    """(keypoint, row, point) of the face: at its own bones where it has some, else in a face's proportions, fitted to those."""
+
+    def offset(role: str) -> np.ndarray:
+        return axes @ (pose.head(role) - top) / stature
+
+    real = {number: offset(f"face_{number}") for number in range(POINTS) if pose.has(f"face_{number}")}
+    landmarks = {name: offset(name) for name in LANDMARKS if pose.has(name)}
+    carriers = {number: part for part, numbers in CARRIED.items() if pose.has(part) for number in numbers}
+    carriers |= {number: f"face_{number}" for number in real}
+    points = top + stature * fitted(real, landmarks) @ axes
+    return [(FACE.start + number, pose.row(carriers.get(number, "head")), point) for number, point in enumerate(points)]
 
 
 def _head_top(pose: Posed, up: np.ndarray, forward: np.ndarray, vertices: np.ndarray | None) -> tuple[np.ndarray, float]:

@@ -40,7 +40,7 @@ def stand_in(rest: Posed) -> StandIns:
     before it.
     """
     roles = tuple(role for role in REQUIRED if not rest.has(role))
-    known = {role: rest.head(role) for role in rest.roles}
+    known = {Role(role): rest.head(role) for role in rest.roles if role in PARENT}
     carriers = [_nearest(role, known, rest) for role in roles]
     matrices = rest.matrices[carriers]
     for number, role in enumerate(roles):
@@ -51,9 +51,9 @@ def stand_in(rest: Posed) -> StandIns:
 
 def _nearest(role: Role, known: dict[Role, np.ndarray], rest: Posed) -> int:
     """The row of the closest bone above `role`, else of one below, else of any."""
-    if above := _above(role, rest.roles):
+    if above := _above(role, known):
         return rest.row(above)
-    return next((rest.row(below) for below in rest.roles if is_ancestor(role, below)), 0)
+    return next((rest.row(below) for below in known if is_ancestor(role, below)), 0)
 
 
 def _above(role: Role, roles) -> Role | None:

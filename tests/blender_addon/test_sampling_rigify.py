@@ -82,6 +82,10 @@ def test_the_face_is_where_the_face_bones_are(result):
     assert nose[2] < left_eye[2] < left_ear[2]
     assert right_ear[0] < right_eye[0] < nose[0] < left_eye[0] < left_ear[0]
     assert left_eye[1] < nose[1]
+    face = np.array(result["rest"])[24:92]
+    np.testing.assert_allclose(face[30], nose, atol=1e-3)
+    assert face[36:42, 0].mean() == pytest.approx(right_eye[0], abs=0.01)
+    assert face[42:48, 0].mean() == pytest.approx(left_eye[0], abs=0.01)
 
 
 def test_deform_bones_are_sampled(result):

@@ -45,4 +45,5 @@ AUTO_RIG_PRO = Family(
         "little_3": ("pinky3.{side}", "c_pinky3.{side}"),
     },
     fingerprint=("root.x", "spine_01.x", "neck.x", "head.x"),
+    face_centre={"jaw": ("jawbone.x", "c_jawbone.x")},
 )

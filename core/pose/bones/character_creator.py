@@ -42,4 +42,5 @@ CHARACTER_CREATOR = Family(
         "little_3": ("{side}_Pinky3", "{side}_Finger42"),
     },
     fingerprint=("CC_Base_Hip", "CC_Base_Waist", "CC_Base_NeckTwist01"),
+    face_centre={"jaw": "JawRoot"},
 )

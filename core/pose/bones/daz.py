@@ -28,6 +28,7 @@ GENESIS_8 = Family(
         **fingers("{side}{finger}{joint}", ("Thumb", "Index", "Mid", "Ring", "Pinky")),
     },
     fingerprint=("abdomenLower", "lShldrBend", "lThighBend"),
+    face_centre={"jaw": "lowerJaw"},
 )
 
 GENESIS_9 = Family(
@@ -56,4 +57,5 @@ GENESIS_9 = Family(
         **fingers("{side}_{finger}{joint}", ("thumb", "index", "mid", "ring", "pinky")),
     },
     fingerprint=("spine4", "neck1", "l_metatarsal"),
+    face_centre={"jaw": "lowerjaw"},
 )

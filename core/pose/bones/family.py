@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from ..face import MIRRORED
 from .roles import FINGERS, SIDED_PARTS, SIDES, Role, sided
 
 Names = str | tuple[str, ...]
@@ -23,6 +24,8 @@ class Family:
     sided_names   part -> bone name(s) of one side
     fingerprint   bones that other families lack
     prefix        regular expression of what exporters put before every name, beside a namespace
+    face_centre   of the face: `jaw`, or the number of a point -> name(s) of the bone that begins there
+    face_sided    likewise, of the left side: also `upper_lid` and `lower_lid`
     """
 
     name: str
@@ -32,6 +35,17 @@ class Family:
     sided_names: Mapping[str, Names]
     fingerprint: tuple[str, ...]
     prefix: str = ""
+    face_centre: Mapping[str | int, Names] = field(default_factory=dict)
+    face_sided: Mapping[str | int, Names] = field(default_factory=dict)
+
+    @cached_property
+    def face_bones(self) -> dict[str, tuple[str, ...]]:
+        """`face_30` for the tip of the nose, `jaw`, `left_upper_lid` ... -> names in order of preference, canonical."""
+        names = {_face_part(part): self._canonical_names(names) for part, names in self.face_centre.items()}
+        for part, sided_names in self.face_sided.items():
+            for side, token in zip(SIDES, (self.left, self.right), strict=True):
+                names[_face_part(part, side)] = self._canonical_names(sided_names, token)
+        return names
 
     @cached_property
     def bones(self) -> dict[Role, tuple[str, ...]]:
@@ -60,6 +74,12 @@ class Family:
     def _canonical_names(self, names: Names, side: str = "") -> tuple[str, ...]:
         names = (names,) if isinstance(names, str) else names
         return tuple(self.canonical(name.format(side=side)) for name in names)
+
+
+def _face_part(part: str | int, side: str = "") -> str:
+    if isinstance(part, int):
+        return f"face_{MIRRORED[part] if side == 'right' else part}"
+    return f"{side}_{part}" if side else part
 
 
 def canonical(bone: str) -> str:

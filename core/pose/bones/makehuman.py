@@ -30,4 +30,12 @@ MAKEHUMAN = Family(
         **fingers("finger{finger}-{joint}.{side}", "12345"),
     },
     fingerprint=("spine05", "upperarm01.L", "lowerleg02.L"),
+    face_centre={"jaw": "jaw", 8: "oris02", 33: "oris06", 57: "oris01"},
+    face_sided={
+        24: "oculi01.{side}",
+        26: "oculi02.{side}",
+        54: "levator05.{side}",
+        "upper_lid": "orbicularis03.{side}",
+        "lower_lid": "orbicularis04.{side}",
+    },
 )

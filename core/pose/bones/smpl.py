@@ -30,6 +30,7 @@ SMPL_X = Family(
         **fingers("{side}_{finger}{joint}", ("thumb", "index", "middle", "ring", "pinky")),
     },
     fingerprint=("left_hip", "left_collar", "left_ankle"),
+    face_centre={"jaw": "jaw"},
 )
 
 SMPL = Family(

@@ -39,4 +39,5 @@ UNITY = Family(
         **_FINGERS,
     },
     fingerprint=("UpperChest", "LeftLowerArm", "LeftToes"),
+    face_centre={"jaw": "Jaw"},
 )

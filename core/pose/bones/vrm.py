@@ -32,4 +32,5 @@ VRM_1 = Family(
         ),
     },
     fingerprint=("leftThumbMetacarpal", "rightThumbMetacarpal"),
+    face_centre={"jaw": "jaw"},
 )

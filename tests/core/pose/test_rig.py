@@ -106,3 +106,42 @@ def test_only_an_upright_pose_stands():
     nowhere = posed()
     nowhere.matrices[:, :3, 3] = 0
     assert not nowhere.stands()
+
+
+FACE = slice(24, 92)
+
+
+def test_the_face_is_in_front_of_the_head_and_its_left_is_left():
+    found = points(posed())[FACE]
+    assert (found @ FORWARD > 0).all()
+    assert found[45] @ LEFT > found[42] @ LEFT > 0 > found[36] @ LEFT
+    assert found[8] @ UP < found[57] @ UP < found[30] @ UP < found[27] @ UP
+    assert (found @ UP > 1.45).all() and (found @ UP < 1.75).all()
+
+
+def test_points_of_the_face_sit_on_their_own_bones_and_the_jaw_carries_the_chin():
+    brow, jaw = (0.04, 1.66, 0.11), (0.0, 1.55, 0.02)
+    roles = ["face_25", "jaw"]
+    bare = posed()
+    extra = np.tile(np.eye(4), (2, 1, 1))
+    extra[:, :3, 3] = brow, jaw
+    pose = Posed((*bare.roles, *roles), np.concatenate([bare.matrices, extra]), np.concatenate([bare.lengths, [0.01, 0.01]]))
+    attachment = attach(pose, pose, None)
+    np.testing.assert_allclose(attachment.points(pose.matrices[None])[0][FACE][25], brow)
+    opened = pose.matrices.copy()
+    opened[pose.row("jaw"), :3, 3] += (0, -0.02, 0)
+    moved = attachment.points(opened[None])[0][FACE] - attachment.points(pose.matrices[None])[0][FACE]
+    np.testing.assert_allclose(moved[8], (0, -0.02, 0), atol=1e-9)
+    np.testing.assert_allclose(moved[[0, 16, 27, 30, 36, 51]], 0, atol=1e-9)
+
+
+def test_expressions_are_added_in_the_heads_frame():
+    pose = posed()
+    attachment = attach(pose, pose, None)
+    turned = pose.matrices.copy()
+    turned[pose.row("head"), :3, :3] = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]])  # the face to the person's left
+    forward = np.zeros((1, 68, 3))
+    forward[0, 30] = (0, 0, 0.1)
+    longer = attachment.points(turned[None], forward)[0] - attachment.points(turned[None])[0]
+    np.testing.assert_allclose(longer[24 + 30], 0.1 * attachment.stature * LEFT, atol=1e-9)
+    assert not np.delete(longer, 24 + 30, axis=0).any()
