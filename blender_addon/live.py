@@ -69,7 +69,7 @@ class LivePerson:
         known = mapping.bones_of(person.armature)
         self._title = f"{person.name}: {known.title}"
         person = find_person(person)
-        bones = {role: bone for role, bone in known.bones.items() if known.states[role] != "gone"}
+        bones = {role: known.bones[role] for role, state in known.states.items() if state not in ("missing", "gone")}
         if known.problem and len(REQUIRED) - len(known.lacking) < _ENOUGH:
             raise known.problem
         self._rig = Rig(person, Detection(known.family, bones, known.confidence, ()))

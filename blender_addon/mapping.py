@@ -73,9 +73,8 @@ def bones_of(owner: bpy.types.Object) -> RigBones:
         if isinstance(detected, NotHumanoid):
             return RigBones("", 0.0, {}, {role: "missing" for role in Role}, (), False, detected)
         states: dict[Role, State] = {role: detected.state(role) for role in Role}
-        return RigBones(
-            detected.family, detected.confidence, dict(detected.mapping), states, detected.warnings, False, None
-        )
+        bones = {role.value: bone for role, bone in detected.mapping.items()}
+        return RigBones(detected.family, detected.confidence, bones, states, detected.warnings, False, None)
     found = {} if isinstance(detected, NotHumanoid) else detected.mapping
     states = {role: _state(role, kept.get(role, ""), found, detected, armature) for role in Role}
     family, problem = _rig(owner).family, None

@@ -173,7 +173,7 @@ class MirrorBones(BonesOperator, bpy.types.Operator):
     def change(self, owner):
         known = mapping.bones_of(owner)
         names = mapping.armature_of(owner).data.bones.keys()
-        mirrored: dict[str, str] = {**presets.mirror(known.bones, names, self.source)}
+        mirrored = {role.value: bone for role, bone in presets.mirror(known.bones, names, self.source).items()}
         changed = sum(known.bones.get(role) != bone for role, bone in mirrored.items())
         if changed:
             mapping.remember(owner, mirrored, known.family or mapping.BY_HAND)
