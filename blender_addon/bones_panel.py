@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import bpy
 
 from ..core.errors import UnderstudyError
@@ -83,12 +85,12 @@ def _draw_roles(layout: bpy.types.UILayout, context: bpy.types.Context, known: R
 
 def _draw_role(column: bpy.types.UILayout, role: Role, known: RigBones, active: bpy.types.PoseBone | None) -> None:
     state = known.states[role]
-    split = column.split(factor=0.42, align=True)
+    split = column.split(factor=0.48, align=True)
     split.alert = state == "gone" or (state == "missing" and role in REQUIRED)
     split.label(text=role.replace("_", " ").capitalize(), icon=_ICONS[state])  # type: ignore[arg-type]
     row = split.row(align=True)
     bone = known.bones.get(role, "")
-    row.operator("understudy.choose_bone", text=bone or "Missing").role = role
+    row.operator("understudy.choose_bone", text=re.split("[:|]", bone)[-1] or "Missing").role = role
     row.operator("understudy.pick_bone", text="", icon="EYEDROPPER").role = role
     if active:
         row.operator("understudy.use_active_bone", text="", icon="RESTRICT_SELECT_OFF").role = role

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import bpy
 import numpy as np
 
-from ..core.errors import NotHumanoid, PoseError
+from ..core.errors import NotHumanoid, PoseError, UnderstudyError
+from ..core.pose.align import Proportions, measure, reshape
 from ..core.pose.bones.roles import REQUIRED, Role
 from ..core.pose.camera import project
 from ..core.pose.detect import Detection
@@ -19,9 +21,10 @@ from ..core.pose.stand_ins import stand_in
 from . import mapping
 from .figure import stick_of
 from .instances import find_person
+from .people import alignments_of, people_of
 from .rigs import Rig
-from .sample_options import Person, SampleOptions, View
-from .samples import seen
+from .sample_options import Alignment, Person, SampleOptions, View
+from .samples import WORLD_UP, seen
 from .viewpoint import Eye, look, look_at_viewport
 
 # With fewer of the required bones than these, where the others would be is anybody's guess.
@@ -76,6 +79,7 @@ class LivePerson:
         self._stand_ins = stand_in(self._rig.samples().rest)
         self._preparing: Iterator[None] | None = None if known.lacking else self._rig.prepare(scene)
         self._attachment: Attachment | None = None
+        self._proportions: Proportions | None = None
 
     @property
     def ready(self) -> bool:
@@ -86,10 +90,13 @@ class LivePerson:
         try:
             next(self._preparing or iter(()))
         except StopIteration:
-            self._preparing = self._attachment = None
+            self._preparing = self._attachment = self._proportions = None
 
-    def read(self, depsgraph: bpy.types.Depsgraph, eye: Eye) -> Pose:
-        """Raises `PoseError`, and `NotHumanoid` where the person stands neither in the rest pose nor now."""
+    def read(self, depsgraph: bpy.types.Depsgraph, eye: Eye, alignment: Alignment | None) -> Pose:
+        """Raises `PoseError`, and `NotHumanoid` where the person stands neither in the rest pose nor now.
+
+        In a clip, an aligned person's way is scaled from where it first stood; here it stands where the armature stands now.
+        """
         matrices, world = self._rig.read(depsgraph)
         matrices = self._stand_ins.extend(matrices)
         if self._attachment is None:
@@ -102,7 +109,18 @@ class LivePerson:
         visible[0, self._attachment.keypoints[self._attachment.rows >= len(matrices) - count]] = False
         if not visible[0, [INDEX["left_shoulder"], INDEX["right_shoulder"]]].all():
             visible[0, INDEX["neck"]] = False
+        if alignment:
+            points = self._align(points, eye, alignment)
         return Pose(self._title, points[0], visible[0], self._stand_ins.roles, joints)
+
+    def _align(self, points: np.ndarray, eye: Eye, alignment: Alignment) -> np.ndarray:
+        """[1, 134, 3] in camera space."""
+        if self._proportions is None:
+            rest = self._stand_ins.extend(self._rig.samples().rest.matrices)
+            self._proportions = measure(self._attachment.points(rest[None]))
+        turn, move = eye.view[:3, :3], eye.view[:3, 3]
+        world = (points - move) @ turn  # the view is rigid: its transpose turns back
+        return reshape(world, self._proportions, *alignment, np.array(WORLD_UP)) @ turn.T + move
 
     def _attach(self, matrices: np.ndarray) -> Attachment:
         samples = self._rig.samples()
@@ -131,14 +149,21 @@ class Live:
     def _found(self) -> list[LivePerson]:
         return [one for one in self._people.values() if isinstance(one, LivePerson)]
 
-    def look(self, scene: bpy.types.Scene, people: tuple[Person, ...], depsgraph: bpy.types.Depsgraph, eye: Eye):
-        """The poses of those who can be seen, and why the others cannot: (list of `Pose`, list of errors)."""
+    def look(
+        self,
+        scene: bpy.types.Scene,
+        people: Sequence[Person],
+        depsgraph: bpy.types.Depsgraph,
+        eye: Eye,
+        alignments: Sequence[Alignment | None] = (),
+    ) -> tuple[list[Pose], list[UnderstudyError]]:
+        """The poses of those who can be seen, and why the others cannot."""
         poses: list[Pose] = []
-        problems: list[PoseError] = []
-        for person in people:
+        problems: list[UnderstudyError] = []
+        for person, alignment in itertools.zip_longest(people, alignments):
             try:
-                poses.append(self._find(scene, person).read(depsgraph, eye))
-            except PoseError as error:
+                poses.append(self._find(scene, person).read(depsgraph, eye, alignment))
+            except UnderstudyError as error:
                 problems.append(error)
             except ReferenceError:  # deleted, or replaced by an undo: found anew when this is drawn next
                 self.forget()
@@ -200,15 +225,22 @@ def place(poses: list[Pose], eye: Eye, options: SampleOptions, view: View) -> Fi
     )  # fmt: skip
 
 
-def see(live: Live, context: bpy.types.Context, people: tuple[Person, ...]):
-    """What the 3D view of `context` is to show: (`Figures`, titles, errors). Raises `NoCamera`, `PoseError`."""
+def see(live: Live, context: bpy.types.Context) -> tuple[Figures, list[str], list[UnderstudyError]]:
+    """What the 3D view of `context` is to show: the people, their titles, and what is wrong. Raises `UnderstudyError`."""
+    people = people_of(context)
     scene, settings = context.scene, context.scene.understudy
     view = View.from_region(context.region, context.region_data)
     options = SampleOptions(people, (scene.frame_current,), settings.width, settings.height, settings.source, view)
     depsgraph = context.view_layer.depsgraph
     eye = look(scene, options, depsgraph)
-    poses, problems = live.look(scene, people, depsgraph, eye)
-    return place(poses, eye, options, view), [pose.title for pose in poses], problems
+    alignments: tuple[Alignment | None, ...] = ()
+    unaligned = []
+    try:
+        alignments = alignments_of(context)
+    except UnderstudyError as error:
+        unaligned.append(error)
+    poses, problems = live.look(scene, people, depsgraph, eye, alignments)
+    return place(poses, eye, options, view), [pose.title for pose in poses], problems + unaligned
 
 
 def _is_same(eye: Eye, other: Eye) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ..core.errors import UnderstudyError
-from . import mapping, people, timer
+from . import alignment, mapping, timer
 from .figure import RED, Triangles, draw_crosses, draw_frame, draw_people, draw_rectangle
 from .live import Figures, Live, see
 
@@ -57,7 +57,7 @@ def _draw() -> None:
     if not (context.scene.understudy.show_skeleton and context.space_data.overlay.show_overlays):  # type: ignore[attr-defined]
         return
     try:
-        figures, titles, problems = see(_live, context, people.people_of(context))
+        figures, titles, problems = see(_live, context)
     except UnderstudyError as error:
         _write([(str(error), RED)])
         return
@@ -128,6 +128,7 @@ def write_at(text: str, x: float, y: float, colour: tuple[int, int, int]) -> Non
 def _before_load(*_) -> None:
     remove()
     mapping.forget_all()
+    alignment.forget_all()
 
 
 @bpy.app.handlers.persistent

@@ -20,12 +20,13 @@ from ..core.errors import (
     WorkerDied,
 )
 from . import people, plan
+from .alignment import find_alignment
 from .bones_panel import draw_bones
 from .environment_control import environment
 from .layout import draw_lines, wrap
 from .pictures import icon_of
 from .preferences import preferences
-from .properties import find_engine
+from .properties import UnderstudyPerson, find_engine
 from .server_control import ServerState, server
 from .session import session
 
@@ -119,6 +120,7 @@ class PeoplePanel(_SidebarPanel, bpy.types.Panel):
         layout.operator("understudy.render_reference", icon="RENDER_STILL")
         if person.reference:
             layout.template_icon(icon_of(Path(bpy.path.abspath(person.reference))), scale=REFERENCE_SCALE)
+        _draw_alignment(layout, person)
         draw_bones(layout, context)
 
 
@@ -156,6 +158,7 @@ class SourcePanel(_SidebarPanel, bpy.types.Panel):
             column = layout.column(align=True)
             column.prop(settings, "frame_start")
             column.prop(settings, "frame_end")
+        layout.prop(settings, "occlusion")
         frames = len(plan.frames_of(context.scene))
         layout.label(text=f"{frames} frames, {frames / context.scene.render.fps * context.scene.render.fps_base:.1f} s")
         layout.operator("understudy.export_clip", icon="EXPORT")
@@ -187,6 +190,25 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         if engine:
             needed = engine.memory_bytes(settings.generation_settings(), len(plan.frames_of(context.scene)))
             layout.label(text=f"Needs about {needed / 1e9:.1f} GB of memory")
+
+
+def _draw_alignment(layout: bpy.types.UILayout, person: UnderstudyPerson) -> None:
+    column = layout.column(align=True)
+    column.prop(person, "align_to")
+    if person.align_to == "OWN":
+        return
+    if person.align_to == "ARMATURE":
+        column.prop(person, "align_armature", text="")
+    elif person.align_to == "POINTS":
+        row = column.row(align=True)
+        placed = len(person.points)
+        row.operator("understudy.place_points", text=f"Place Points ({placed})" if placed else "Place Points", icon="CURSOR")
+        row.operator("understudy.clear_points", text="", icon="X")
+    column.prop(person, "align_strength")
+    try:
+        find_alignment(person)
+    except UnderstudyError as error:
+        draw_lines(layout, error, "ERROR")
 
 
 def _draw_server(layout: bpy.types.UILayout) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import bpy
 
 from . import mapping
-from .sample_options import Person
+from .alignment import find_alignment
+from .sample_options import Alignment, Person
 
 if TYPE_CHECKING:
     from .properties import UnderstudyPerson
@@ -49,6 +50,11 @@ def people_of(context: bpy.types.Context) -> tuple[Person, ...]:
     settings = context.scene.understudy
     armatures = [person.armature for person in settings.people] if settings.people else [active_armature(context)]
     return tuple(to_sample(one) for one in armatures if one)
+
+
+def alignments_of(context: bpy.types.Context) -> tuple[Alignment | None, ...]:
+    """Of `people_of`, in the same order. Raises `UnderstudyError` for proportions that cannot be found."""
+    return tuple(find_alignment(person) for person in context.scene.understudy.people if person.armature)
 
 
 def to_sample(armature: bpy.types.Object) -> Person:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..core.pose.skeleton import BODY_NAMES
+from ..core.pose.skeleton import BODY_NAMES, INDEX, KEYPOINT_COUNT
 
 JOINTS = tuple(name for name in BODY_NAMES if name != "neck")  # which lies between the shoulders
 
@@ -63,3 +63,14 @@ class Placing:
 
     def remove(self, joint: str) -> None:
         self.points.pop(joint, None)
+
+
+def keypoints(points: Mapping[str, Position]) -> tuple[np.ndarray, np.ndarray]:
+    """Placed joints as keypoints [134, 2], and which there are [134]; the neck between the shoulders."""
+    positions, placed = np.zeros((KEYPOINT_COUNT, 2)), np.zeros(KEYPOINT_COUNT, bool)
+    for joint, position in points.items():
+        positions[INDEX[joint]], placed[INDEX[joint]] = position, True
+    shoulders = [INDEX["right_shoulder"], INDEX["left_shoulder"]]
+    if placed[shoulders].all():
+        positions[INDEX["neck"]], placed[INDEX["neck"]] = positions[shoulders].mean(axis=0), True
+    return positions, placed

@@ -9,7 +9,7 @@ import bpy
 from ..core.errors import EmptyRange, InvalidReference, InvalidRequest, InvalidWeights, NoArmature, NoCamera, UnderstudyError
 from ..core.protocol import MAX_FRAMES, JobRequest
 from .generation import GenerationPlan
-from .people import active_armature, people_of
+from .people import active_armature, alignments_of, people_of
 from .preferences import preferences
 from .properties import find_engine
 from .sample_options import SampleOptions, View
@@ -84,7 +84,7 @@ def plan_samples(context: bpy.types.Context) -> SampleOptions:
     settings = context.scene.understudy
     return SampleOptions(
         people_of(context), frames_of(context.scene), settings.width, settings.height, settings.source,
-        _view(context) if settings.source == "VIEWPORT" else None,
+        _view(context) if settings.source == "VIEWPORT" else None, settings.occlusion, alignments_of(context),
     )  # fmt: skip
 
 

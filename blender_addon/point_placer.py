@@ -7,10 +7,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..core.pose.skeleton import INDEX, KEYPOINT_COUNT
 from . import overlay, people
 from .figure import draw_people
-from .placing import JOINTS, Placing
+from .placing import JOINTS, Placing, keypoints
 
 _REACH = 12  # pixels at a resolution scale of 1
 _STICK = 3
@@ -165,17 +164,6 @@ def set_points(person, points: dict[str, tuple[float, float]]) -> None:
         if joint in points:
             point = person.points.add()
             point.name, point.position = joint, points[joint]
-
-
-def keypoints(points: dict[str, tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
-    """Placed joints as keypoints [134, 2], and which there are [134]; the neck between the shoulders."""
-    positions, placed = np.zeros((KEYPOINT_COUNT, 2)), np.zeros(KEYPOINT_COUNT, bool)
-    for joint, position in points.items():
-        positions[INDEX[joint]], placed[INDEX[joint]] = position, True
-    shoulders = [INDEX["right_shoulder"], INDEX["left_shoulder"]]
-    if placed[shoulders].all():
-        positions[INDEX["neck"]], placed[INDEX["neck"]] = positions[shoulders].mean(axis=0), True
-    return positions, placed
 
 
 def _title(joint: str) -> str:

@@ -31,6 +31,10 @@ def _can_be_person(_person, candidate: bpy.types.Object) -> bool:
     return candidate.type == "ARMATURE" or instances_collection(candidate)
 
 
+def _redraw_overlay(_settings, _context) -> None:
+    overlay.redraw()
+
+
 class UnderstudyPoint(bpy.types.PropertyGroup):
     """`name` is a keypoint of the body."""
 
@@ -50,6 +54,28 @@ class UnderstudyPerson(bpy.types.PropertyGroup):
     points: bpy.props.CollectionProperty(
         name="Points", description="Joints of the character on the reference picture, placed by hand", type=UnderstudyPoint
     )
+    align_to: bpy.props.EnumProperty(
+        name="Proportions",
+        description="Whose proportions the skeleton is given, so that it fits the character of the reference picture",
+        items=(
+            ("OWN", "As They Are", "The armature's own"),
+            (
+                "PICTURE", "Reference Picture",
+                "Those of the pose that Render Reference keeps in its picture, else of the OpenPose JSON of the picture's name",
+            ),
+            ("POINTS", "Placed Points", "Those of the joints placed by hand on the reference picture"),
+            ("ARMATURE", "Another Armature", "Those of the rest pose of the armature that the reference was drawn from"),
+        ),
+        update=_redraw_overlay,
+    )  # fmt: skip
+    align_armature: bpy.props.PointerProperty(
+        name="Armature", description="Whose rest pose has the proportions of the reference", type=bpy.types.Object,
+        poll=_can_be_person, update=_redraw_overlay,
+    )  # fmt: skip
+    align_strength: bpy.props.FloatProperty(
+        name="Strength", description="How far to go there: at 0 the skeleton stays as it is", default=1.0, min=0, max=1,
+        subtype="FACTOR", update=_redraw_overlay,
+    )  # fmt: skip
 
 
 def engines() -> tuple[EngineInfo, ...]:
@@ -143,6 +169,10 @@ class UnderstudySettings(bpy.types.PropertyGroup):
     use_scene_range: bpy.props.BoolProperty(name="Scene Range", description="All frames of the scene", default=True)
     frame_start: bpy.props.IntProperty(name="Start", default=1)
     frame_end: bpy.props.IntProperty(name="End", default=48)
+
+    occlusion: bpy.props.BoolProperty(
+        name="Hidden by the Scene", description="Leave out the joints that other objects hide from the camera"
+    )
 
     engine: bpy.props.StringProperty(name="Engine", default=DEFAULTS.engine)
     engine_choice: bpy.props.EnumProperty(

@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 import bpy
 
+from ..core.pose.align import Proportions
+
 Rows = tuple[tuple[float, ...], ...]
 
 
@@ -25,6 +27,13 @@ class Person(NamedTuple):
     armature: bpy.types.Object
     mapping: Mapping[str, str] | None = None
     instancers: tuple[bpy.types.Object, ...] = ()
+
+
+class Alignment(NamedTuple):
+    """What proportions a person is to have, and how far to go there: 0, not at all, to 1."""
+
+    proportions: Proportions
+    strength: float
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ class SampleOptions:
     view           of source VIEWPORT
     occlusion      leave out the keypoints that the scene's other geometry hides; not those hidden by the person's own body,
                    which detectors report too
+    alignments     of the people, in their order; empty where nobody is aligned
     keyframes      where nothing but keyframes moves people and camera, evaluate these without going to the frames
     """
 
@@ -71,6 +81,7 @@ class SampleOptions:
     source: Literal["CAMERA", "VIEWPORT"] = "CAMERA"
     view: View | None = None
     occlusion: bool = False
+    alignments: tuple[Alignment | None, ...] = ()
     keyframes: bool = True
 
     @property

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.errors import InvalidClip, NotHumanoid
+from ..core.pose.align import Proportions, align, measure
 from ..core.pose.clip import PoseClip
 from ..core.pose.detect import Detection
 from ..core.pose.face import face_visible
 from ..core.pose.head import head_visible
 from ..core.pose.rig import HEAD_POINTS, Attachment, Posed, attach
 from ..core.pose.skeleton import FACE
+
+if TYPE_CHECKING:
+    from .sample_options import Alignment
+
+WORLD_UP = (0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,10 @@ class RigSamples:
             )
         return attach(self.rest, calibration, self.head_vertices)
 
+    def proportions(self) -> Proportions:
+        """The person's own, in the rest pose. Raises `NotHumanoid`, and `InvalidRequest` where bones have no length."""
+        return measure(self.attach().points(self.rest.matrices[None]))
+
 
 def seen(
     attachment: Attachment, matrices: np.ndarray, worlds: np.ndarray, views: np.ndarray, orthographic: np.ndarray
@@ -91,6 +101,7 @@ class Samples:
     intrinsics    T of [3, 3]
     orthographic  T
     source        what `PoseClip.source` says of the scene; the rigs are added
+    alignments    of the people, in the clip's order; empty where nobody is aligned
     """
 
     rigs: tuple[RigSamples, ...]
@@ -102,6 +113,7 @@ class Samples:
     width: int
     height: int
     source: dict[str, Any]
+    alignments: Sequence[Alignment | None] = ()
 
     def clip(self) -> PoseClip:
         """Raises `NotHumanoid` when no pose was fit to find the head and the feet by, `InvalidClip` for a broken transform."""
@@ -111,7 +123,7 @@ class Samples:
             points = np.stack([points for points, _ in sampled], axis=1).astype(np.float32)
         names = _unique([rig.name for rig in self.rigs])
         try:
-            return PoseClip(
+            clip = PoseClip(
                 points_cam=points,
                 visible=np.stack([visible for _, visible in sampled], axis=1),
                 intrinsics=np.stack(self.intrinsics).astype(np.float32),
@@ -135,6 +147,11 @@ class Samples:
         except InvalidClip as error:
             remedy = "A bone or the camera has an invalid transform at that frame: mend it there."
             raise InvalidClip(error.message, remedy) from error
+        for name, rig, alignment in zip(names, self.rigs, self.alignments, strict=False):
+            if alignment:
+                own = {name: rig.proportions()}
+                clip = align(clip, {name: alignment.proportions}, alignment.strength, own=own, views=views, up=WORLD_UP)
+        return clip
 
 
 def _unique(names: list[str]) -> tuple[str, ...]:

@@ -153,6 +153,7 @@ class Sampling:
             width=options.width,
             height=options.height,
             source={"file": bpy.data.filepath, "view": options.source},
+            alignments=options.alignments,
         )
 
     def _prepare(self) -> Iterator[str]:

@@ -150,12 +150,16 @@ def align(
             raise InvalidClip(
                 f"{name!r} cannot be aligned. {error.message}", "Include a frame that shows the whole body."
             ) from error
-        factors = _factors(had, wanted, strength)
-        points[:, person] = _moved(_reshaped(world, factors, upwards), np.linalg.inv(to_world))
+        points[:, person] = _moved(reshape(world, had, wanted, strength, upwards), np.linalg.inv(to_world))
     return PoseClip(
         points, clip.visible, clip.intrinsics, clip.orthographic, clip.frames, clip.fps, clip.width, clip.height, clip.people,
         {**clip.source, "aligned": {name: {**asdict(wanted), "strength": strength} for name, wanted in proportions.items()}},
     )  # fmt: skip
+
+
+def reshape(points: np.ndarray, own: Proportions, wanted: Proportions, strength: float, up: np.ndarray) -> np.ndarray:
+    """One person's keypoints [T, 134, 3], of proportions `own`, in a space that stands still and in which `up` [3] is up."""
+    return _reshaped(points, _factors(own, wanted, strength), up)
 
 
 def _factors(had: Proportions, wanted: Proportions, strength: float) -> dict[str, float]:

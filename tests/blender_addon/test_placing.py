@@ -1,8 +1,8 @@
 import bpy
 import numpy as np
 import pytest
-from understudy.blender_addon.placing import JOINTS, Placing
-from understudy.blender_addon.point_placer import keypoints, set_points
+from understudy.blender_addon.placing import JOINTS, Placing, keypoints
+from understudy.blender_addon.point_placer import set_points
 from understudy.core.pose.skeleton import INDEX
 
 REACH = (0.02, 0.01)
