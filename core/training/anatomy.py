@@ -178,26 +178,37 @@ def _foot(who: Shape, body: Body, side: str) -> list[Cone]:
     ]
 
 
+def finger_joints(who: Shape) -> np.ndarray:
+    """The 21 joints of both hands, in `HAND_NAMES`' order, f64 [2, 21, 3]: from the wrist, in the hand's frame, left first."""
+    k = who.size.hand / 0.1
+    joints = [(0.0, 0.0, 0.0), (0.002, 0.015, 0.013), (0.006, 0.038, 0.033), (0.007, 0.048, 0.036), (0.008, 0.058, 0.039)]
+    for spread, length in ((0.0185, 0.042), (0.0065, 0.047), (-0.006, 0.043), (-0.0175, 0.033)):
+        joints += [
+            (inside, 0.054 + share * length, spread * (1 + 0.2 * share))
+            for inside, share in ((0.0, 0.0), (0.002, 0.5), (0.006, 0.77), (0.012, 1.0))
+        ]
+    inside, down, forward = np.array(joints).T * k
+    return np.stack([np.stack([sign * inside, -down, forward], 1) for sign in (-1, 1)])
+
+
 def _hand(who: Shape, body: Body, side: str) -> list[Cone]:
     """The palm looks inwards, the thumb forwards."""
     bone, k = BONE[f"{side}_hand"], who.size.hand / 0.1
     frame, wrist = body.frame(f"{side}_hand")[0], body.at(f"{side}_hand")[0]
-    inward = -1 if side == "left" else 1
+    joints = wrist + finger_joints(who)[0 if side == "left" else 1] @ frame.T
 
-    def at(down: float, forward: float, inside: float = 0.0):
-        return wrist + frame @ np.array([inside * inward, -down, forward]) * k
+    def at(down: float, forward: float):
+        return wrist + frame @ np.array([0, -down, forward]) * k
 
     cones = [
         Cone(bone, at(-0.012, 0), at(0.018, 0.002), 0.0165 * k, 0.0175 * k, (0.75, 1, 1), frame),
-        Cone(bone, at(0.016, 0.003), at(0.043, 0.0), 0.0195 * k, 0.0215 * k, (0.5, 1, 1), frame),
-        Cone(bone, at(0.014, 0.012, 0.002), at(0.034, 0.029, 0.006), 0.009 * k, 0.0075 * k),
-        Cone(bone, at(0.034, 0.029, 0.006), at(0.052, 0.034, 0.008), 0.0072 * k, 0.006 * k),
+        Cone(bone, at(0.018, 0.003), at(0.049, 0.001), 0.021 * k, 0.0245 * k, (0.46, 1, 1), frame),
+        Cone(bone, joints[1], joints[2], 0.009 * k, 0.0075 * k),
+        Cone(bone, joints[2], joints[4], 0.0072 * k, 0.006 * k),
     ]
-    for spread, length in ((0.0155, 0.088), (0.0055, 0.095), (-0.005, 0.09), (-0.0145, 0.078)):
-        knuckle = at(0.046, spread)
-        joint = at(0.046 + (length - 0.046) * 0.5, spread * 1.15, 0.002)
-        cones.append(Cone(bone, knuckle, joint, 0.0068 * k, 0.0062 * k))
-        cones.append(Cone(bone, joint, at(length, spread * 1.2, 0.012), 0.0062 * k, 0.0052 * k))
+    for knuckle, middle, tip in joints[[5, 9, 13, 17, 6, 10, 14, 18, 8, 12, 16, 20]].reshape(3, 4, 3).swapaxes(0, 1):
+        cones.append(Cone(bone, knuckle, middle, 0.0068 * k, 0.0062 * k))
+        cones.append(Cone(bone, middle, tip, 0.0062 * k, 0.0052 * k))
     return cones
 
 

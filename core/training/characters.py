@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from ..pose.head import head_keypoints, head_visible
-from ..pose.skeleton import INDEX, KEYPOINT_COUNT
+from ..pose.skeleton import INDEX, KEYPOINT_COUNT, LEFT_HAND, RIGHT_HAND
 from . import motions
-from .anatomy import body_meshes
+from .anatomy import body_meshes, finger_joints
 from .motions import BONE, BONES, Body
 from .painting import Landmarks, Paint, random_paint
 from .shape import Shape, random_shape
@@ -23,12 +23,17 @@ PATCHES = len(BONES) * SECTORS
 
 @dataclass(frozen=True)
 class Character:
-    """A shape, its paint, and the mesh in the rest pose: `rest` is its bones, one frame."""
+    """A person that can be posed.
+
+    rest    its bones in the rest pose, one frame; `mesh` is skinned to them
+    fingers f64 [2, 21, 3]: the joints of the left and the right hand, from the wrist in the hand's frame
+    """
 
     shape: Shape
     paint: Paint
     rest: Body
     mesh: Mesh
+    fingers: np.ndarray
 
     @cached_property
     def patches(self) -> tuple[np.ndarray, np.ndarray]:
@@ -88,17 +93,18 @@ def character(rng: np.random.Generator) -> Character:
     """A random procedural person."""
     shape, paint = random_shape(rng), random_paint(rng)
     rest = motions.pose(motions.rest(), shape.size)
-    return Character(shape, paint, rest, join([*body_meshes(shape, rest), *worn_meshes(shape, rest)]))
+    return Character(shape, paint, rest, join([*body_meshes(shape, rest), *worn_meshes(shape, rest)]), finger_joints(shape))
 
 
 def keypoints(who: Character, body: Body) -> np.ndarray:
-    """The 134 keypoints in body space, statures, f64 [T, 134, 3]; NaN where this body has none (face, hands)."""
+    """The 134 keypoints in body space, statures, f64 [T, 134, 3]; NaN where this body has none (face)."""
     points = np.full((len(body.start), KEYPOINT_COUNT, 3), np.nan)
     size = who.shape.size
     points[:, [0, 14, 15, 16, 17]] = head_keypoints(
         body.tip("head"), *np.moveaxis(body.frame("head"), -1, 0), size.head / USUAL_HEAD
     )
-    for side, out in (("left", 1.0), ("right", -1.0)):
+    for side, out, hand, fingers in (("left", 1.0, LEFT_HAND, who.fingers[0]), ("right", -1.0, RIGHT_HAND, who.fingers[1])):
+        points[:, hand] = body.at(f"{side}_hand")[:, None] + fingers @ np.swapaxes(body.frame(f"{side}_hand"), 1, 2)
         joints = (
             ("shoulder", "upper_arm"),
             ("elbow", "forearm"),
@@ -120,9 +126,13 @@ def keypoints(who: Character, body: Body) -> np.ndarray:
     return points
 
 
-def visible(body: Body, to_camera: np.ndarray) -> np.ndarray:
-    """Which keypoints show, bool [T, 134], to a camera in direction `to_camera` [T, 3] (unit, body space)."""
+def visible(body: Body, to_camera: np.ndarray, fingers: bool) -> np.ndarray:
+    """Which keypoints show, bool [T, 134], to a camera in direction `to_camera` [T, 3] (unit, body space).
+
+    `fingers`: whether the rig has any.
+    """
     shown = np.zeros((len(body.start), KEYPOINT_COUNT), bool)
     shown[:, :24] = True
+    shown[:, LEFT_HAND] = shown[:, RIGHT_HAND] = fingers
     shown[:, [0, 14, 15, 16, 17]] = head_visible(to_camera, *np.moveaxis(body.frame("head"), -1, 0))
     return shown

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..pose.bones.roles import Role, sided
+from ..pose.bones.roles import FINGERS, Role, sided
 from ..pose.detect import detect
 from .anatomy import PART_OF
 from .characters import Character
@@ -48,7 +48,7 @@ class Human:
         paint = random_paint(rng)
         fatter = (shape.bulk - 1) * 0.035 * np.isin(mesh.parts, [Part.TORSO, Part.ARM, Part.LEG])[:, None]
         body = replace(mesh, vertices=(mesh.vertices + fatter * mesh.normals).astype(np.float32))
-        return Character(shape, paint, rest, join([body, *worn_meshes(shape, rest)]))
+        return Character(shape, paint, rest, join([body, *worn_meshes(shape, rest)]), self.fingers)
 
     @cached_property
     def size(self) -> Proportions:
@@ -72,11 +72,16 @@ class Human:
         return self._read[1]
 
     @cached_property
+    def fingers(self) -> np.ndarray:
+        """See `Character.fingers`; NaN where the rig has no fingers."""
+        return self._read[2]
+
+    @cached_property
     def mesh(self) -> Mesh:
         return self._read[0]
 
     @cached_property
-    def _read(self) -> tuple[Mesh, Body]:
+    def _read(self) -> tuple[Mesh, Body, np.ndarray]:
         points, quads, cubes = _read_obj(self.folder / "base.obj")
         used, faces = np.unique(quads, return_inverse=True)
         faces = faces.reshape(quads.shape)
@@ -105,7 +110,8 @@ class Human:
         part_of = np.array([PART_OF[bone] for bone in BONES])
         parts = part_of[weights.argmax(1)].astype(np.uint8)
         mesh = Mesh(vertices, vertex_normals(vertices, triangles), triangles, weights, parts)
-        return mesh, _bones(joints, vertices[weights[:, BONE["head"]] > 0.5])
+        rest = _bones(joints, vertices[weights[:, BONE["head"]] > 0.5])
+        return mesh, rest, _fingers(joints, rest)
 
 
 def _read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, dict[str, list[int]]]:
@@ -161,6 +167,20 @@ def _bones(joints: dict[Role, np.ndarray], head: np.ndarray) -> Body:
                 frame = _carry(-frame[:, 1], down) @ frame
                 frames[bone] = frame
     return Body(*(np.stack([value[bone] for bone in BONES])[None] for value in (start, end, frames)))
+
+
+def _fingers(joints: dict[Role, np.ndarray], rest: Body) -> np.ndarray:
+    """The rig's finger joints as `Character.fingers`; the tips go on by three quarters of the middle phalanx."""
+    hands = np.full((2, 21, 3), np.nan)
+    for row, side in enumerate(("left", "right")):
+        if sided(side, "index_1") not in joints:
+            continue
+        points = [joints[sided(side, "hand")]]
+        for finger in FINGERS:
+            chain = [joints[sided(side, f"{finger}_{phalanx}")] for phalanx in (1, 2, 3)]
+            points += [*chain, chain[2] + 0.75 * (chain[2] - chain[1])]
+        hands[row] = (np.array(points) - points[0]) @ rest.frame(f"{side}_hand")[0]
+    return hands
 
 
 def _carry(a: np.ndarray, b: np.ndarray) -> np.ndarray:

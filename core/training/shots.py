@@ -84,6 +84,7 @@ def shoot(
     rng = np.random.default_rng([20261121, seed])
     who = human.dressed(rng) if human else character(rng)
     stature = rng.uniform(1.0, 2.0)  # metres
+    fingers = bool(rng.random() < 0.6 and np.isfinite(who.fingers).all())  # whether its rig has any; its hands have
     same_place = rng.random() < 0.5
     place = scenes.background(rng, width, height)
     lit = scenes.lights(rng)
@@ -96,7 +97,7 @@ def shoot(
         kind = rng.choice(motions.KINDS) if is_clip else rng.choice(["idle", "walk", "wave", "act"], p=[0.7, 0.1, 0.12, 0.08])
         angles = motions.motion(rng, kind, clip_frames if is_clip else 1, fps=float(rng.choice([24, 24, 12])))
         body = motions.pose(angles, who.shape.size)
-        posed = _Posed(who, body, stature)
+        posed = _Posed(who, body, stature, fingers)
         seen_by = scenes.camera(
             rng, posed.vertices.reshape(-1, 3)[::7], width, height, easy=not is_clip, yaw=yaw if is_clip else None
         )
@@ -114,8 +115,8 @@ def shoot(
 class _Posed:
     """The mesh moved by the bones, body space in metres: vertices, normals f64 [T, V, 3]."""
 
-    def __init__(self, who: Character, body: Body, stature: float):
-        self.who, self.body, self.stature = who, body, stature
+    def __init__(self, who: Character, body: Body, stature: float, fingers: bool):
+        self.who, self.body, self.stature, self.fingers = who, body, stature, fingers
         mesh, rest = who.mesh, who.rest
         turn = (body.frames @ np.swapaxes(rest.frames, -1, -2)).astype(np.float32)  # [T, B, 3, 3]
         shift = (body.start - np.einsum("tbij,bj->tbi", turn, rest.start[0])).astype(np.float32)
@@ -168,7 +169,7 @@ class _Frame:
         self.points_cam = np.nan_to_num(camera.view(points)).astype(np.float32)
         self.intrinsics = camera.intrinsics.astype(np.float32)
         towards = -self.points_cam[0] / np.linalg.norm(self.points_cam[0]) @ camera.rotation  # from the head, in body space
-        self.visible = visible(body, np.broadcast_to(towards, (len(body.start), 3)))[t]
+        self.visible = visible(body, np.broadcast_to(towards, (len(body.start), 3)), posed.fingers)[t]
         ahead = body.frame("pelvis")[t, :, 2]
         seen = camera.rotation @ ahead
         self.yaw = np.float32(np.arctan2(seen[0], -seen[2]))

@@ -95,11 +95,11 @@ def _hair(who: Shape, cone, hatted: bool) -> list[Cone]:
         for sign in sides:
             cones.append(cone((sign * 0.058, -0.045, -0.03), (sign * 0.075, -0.055, -0.032), 0.02, 0.026))
             cones.append(cone((sign * 0.076, -0.06, -0.032), (sign * 0.082, -0.1 - long, -0.03), 0.028, 0.01))
-    if style == "bun":
+    if style == "bun" and not hatted:
         cones.append(cone((0, -0.02, -0.062), (0, -0.024, -0.068), 0.03, 0.03))
-    if style == "afro":
+    if style == "afro" and not hatted:
         cones.append(cone((0, -0.05, -0.022), (0, -0.046, -0.012), 0.062 + 0.25 * long, 0.06 + 0.22 * long))
-    if style == "spiky":
+    if style == "spiky" and not hatted:
         for left, forward in (
             (0, 0.03),
             (0.03, 0.012),
@@ -110,7 +110,7 @@ def _hair(who: Shape, cone, hatted: bool) -> list[Cone]:
             (0, -0.06),
         ):
             cones.append(cone((left, -0.02, forward), (left * 2.1, 0.03 + 0.1 * long, forward * 1.5 - 0.01), 0.022, 0.003))
-    if style == "mohawk":
+    if style == "mohawk" and not hatted:
         cones = [
             cone((0, -0.01 - 0.02 * (k == 3), 0.045 - 0.03 * k), (0, 0.025, 0.04 - 0.034 * k), 0.016, 0.006) for k in range(4)
         ]

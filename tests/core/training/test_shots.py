@@ -123,3 +123,13 @@ def test_a_camera_behind_the_person_sees_its_back():
         turned = shoot(seed, 64, 96, clip_frames=1, yaw=np.pi).yaw[-1]
         front = shoot(seed, 64, 96, clip_frames=1, yaw=0.0).yaw[-1]
         assert np.cos(turned - front) < -0.8
+
+
+def test_fingers_lie_on_the_hands():
+    shots = (shoot(seed, 96, 128, clip_frames=1) for seed in range(6))
+    shot = next(shot for shot in shots if shot.visible[0, INDEX["left_hand_wrist"]])
+    hands = [INDEX[f"{side}_hand_{finger}_2"] for side in ("left", "right") for finger in ("index", "middle", "ring")]
+    x, y = np.floor(np.moveaxis(shot.points[:, hands], -1, 0)).astype(int)
+    inside = (x >= 0) & (x < 96) & (y >= 0) & (y < 128)
+    frame = np.broadcast_to(np.arange(len(x))[:, None], x.shape)
+    assert inside.sum() > 10 and (shot.mattes.numpy()[frame[inside], 0, y[inside], x[inside]] > 60).mean() > 0.95
