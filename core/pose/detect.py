@@ -14,7 +14,7 @@ from ..errors import NotHumanoid
 from .bones import FAMILIES, Family
 from .bones.family import canonical
 from .bones.roles import PARENT, REQUIRED, SIDES, Role, is_ancestor, sided
-from .structure import Bones, Found, search, sides_swapped
+from .structure import Bones, Found, search, swapped_limbs
 
 _Part = TypeVar("_Part", bound=str)
 
@@ -178,9 +178,12 @@ def from_mapping(mapping: Mapping[str, str], parents: Parents, armature: str = "
 
 def _with_warnings(detection: Detection, poses: Iterable[Bones]) -> Detection:
     pose = next(iter(poses), None)
-    if pose is not None and sides_swapped(pose, detection.mapping):
+    swapped = swapped_limbs(pose, detection.mapping) if pose is not None else ()
+    if not swapped:
+        return detection
+    if len(swapped) == 2:
         return replace(detection, warnings=("Left and right look swapped: the feet point backwards.",))
-    return detection
+    return replace(detection, warnings=(f"Left and right of the {swapped[0]} look swapped, as the feet point.",))
 
 
 def _match(family: Family, parents: Parents, by_name: Mapping[str, str]) -> Detection:

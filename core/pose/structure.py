@@ -128,22 +128,30 @@ def search(bones: Bones, armature: str = "The armature") -> Found:
         return _assign(tree, leg, arm, to_head, residual)
 
 
-def sides_swapped(bones: Bones, mapping: Mapping[Role, str]) -> bool:
-    """Whether what `mapping` calls left is on the right, as the toes, else the bent knees, tell front from back."""
+def swapped_limbs(bones: Bones, mapping: Mapping[Role, str]) -> tuple[str, ...]:
+    """Which of "arms" and "legs" `mapping` gives the wrong sides, as the toes, else the bent knees, tell front from back.
+
+    None where the pose does not stand, or tells no front.
+    """
     row = {name: number for number, name in enumerate(bones.names)}
 
     def joint(part: str) -> np.ndarray:
         return np.stack([bones.heads[row[mapping[sided(side, part)]]] for side in SIDES])  # [2, 3]
 
-    hips = joint("thigh").mean(axis=0)
-    up = bones.heads[row[mapping[Role("head")]]] - hips
-    to_left = np.subtract(*joint("upper_arm")) + np.subtract(*joint("thigh"))
-    forward = np.cross(to_left, up)
+    thighs, ankles = joint("thigh"), joint("foot")
+    up = bones.heads[row[mapping[Role("head")]]] - thighs.mean(axis=0)
     if sided("left", "toe") in mapping and sided("right", "toe") in mapping:
-        ahead = (joint("toe") - joint("foot")).mean(axis=0)
+        ahead = (joint("toe") - ankles).mean(axis=0)
     else:
-        ahead = (joint("shin") - (joint("thigh") + joint("foot")) / 2).mean(axis=0)
-    return bool(ahead @ forward < 0)
+        ahead = (joint("shin") - (thighs + ankles) / 2).mean(axis=0)
+    height, leg = _length(up), _length(ankles - thighs).max()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stands = (_unit(ankles - thighs) @ _unit(up) < -_STANDS).all()
+    left = np.cross(up, ahead)
+    if not stands or _length(left) < _KNEES_BEND * height * leg:
+        return ()
+    limbs = {"arms": joint("upper_arm"), "legs": thighs}
+    return tuple(name for name, (one, other) in limbs.items() if (one - other) @ left < 0)
 
 
 class _Tree:

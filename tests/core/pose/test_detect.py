@@ -133,6 +133,22 @@ def in_pose(parents, heads) -> Bones:
 
 
 def test_swapped_sides_are_warned_of():
+    def warnings(moved) -> tuple[str, ...]:
+        return detect(MIXAMO, poses=[in_pose(MIXAMO, STANDING | moved)]).warnings
+
     swapped = {bone: (-x, y, z) for bone, (x, y, z) in STANDING.items()}
-    assert detect(MIXAMO, poses=[in_pose(MIXAMO, STANDING)]).warnings == ()
-    assert "swapped" in detect(MIXAMO, poses=[in_pose(MIXAMO, swapped)]).warnings[0]
+    arms = {bone: point for bone, point in swapped.items() if "Arm" in bone or "Hand" in bone}
+    assert warnings({}) == ()
+    assert warnings(swapped)[0].startswith("Left and right look swapped")
+    assert warnings(arms)[0].startswith("Left and right of the arms look swapped")
+
+
+def test_a_pose_that_does_not_stand_or_tells_no_front_warns_of_nothing():
+    flat = {bone: (-x, 0, z) for bone, (x, _, z) in STANDING.items()}
+    sideways = {
+        bone: (-x if "Leg" not in bone and "Foot" not in bone else -3 * x, y, abs(z)) for bone, (x, y, z) in STANDING.items()
+    }
+    sideways |= {"LeftFoot": (-1, 0, 0.9), "RightFoot": (1, 0, 0.9)}
+    nowhere = dict.fromkeys(STANDING, (0, 0, 0))
+    for heads in (flat, sideways, nowhere):
+        assert detect(MIXAMO, poses=[in_pose(MIXAMO, heads)]).warnings == ()
