@@ -108,6 +108,23 @@ def test_legs_without_a_common_parent_and_a_root_at_the_hand_do_no_harm(read_wit
     assert {role: mapping[role] for role in HELD} == {role: rig.expected[role] for role in HELD}
 
 
+@pytest.mark.parametrize("apart", [(1.5, 0, 0), (0, 1.2, 0), (5, 0, 0)])
+def test_two_people_in_one_armature_are_not_mixed_up(read_with, apart):
+    one = read_with("lafan1").bones
+    count, away = len(one.names), np.array(apart) * np.ptp(one.heads[:, 2])
+    both = Bones(
+        (*(f"a {name}" for name in one.names), *(f"b {name}" for name in one.names)),
+        np.r_[one.parents, np.where(one.parents >= 0, one.parents + count, -1)],
+        np.r_[one.heads, one.heads + away], np.r_[one.tails, one.tails + away], np.r_[one.deform, one.deform],
+    )  # fmt: skip
+    try:
+        mapping = search(both).mapping
+    except NotHumanoid as error:
+        assert "limbs" in error.message
+    else:
+        assert len({bone[0] for bone in mapping.values()}) == 1
+
+
 def test_swapped_names_do_not_swap_the_sides(read_with):
     rig = read_with("mixamo")
     exchange = str.maketrans({"L": "R", "R": "L"})
