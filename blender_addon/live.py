@@ -21,6 +21,7 @@ from ..core.pose.stand_ins import stand_in
 from . import mapping
 from .figure import stick_of
 from .instances import find_person
+from .occlusion import Target, find_hidden
 from .people import alignments_of, people_of
 from .rigs import Rig
 from .sample_options import Alignment, Person, SampleOptions, View
@@ -75,7 +76,8 @@ class LivePerson:
         bones = {role: known.bones[role] for role, state in known.states.items() if state not in ("missing", "gone")}
         if known.problem and len(REQUIRED) - len(known.lacking) < _ENOUGH:
             raise known.problem
-        self._rig = Rig(person, Detection(known.family, bones, known.confidence, ()))
+        self._person = person
+        self._rig = Rig(person, known.detection or Detection(known.family, bones, known.confidence, ()))
         self._stand_ins = stand_in(self._rig.samples().rest)
         self._preparing: Iterator[None] | None = None if known.lacking else self._rig.prepare(scene)
         self._attachment: Attachment | None = None
@@ -92,7 +94,7 @@ class LivePerson:
         except StopIteration:
             self._preparing = self._attachment = self._proportions = None
 
-    def read(self, depsgraph: bpy.types.Depsgraph, eye: Eye, alignment: Alignment | None) -> Pose:
+    def read(self, depsgraph: bpy.types.Depsgraph, eye: Eye, alignment: Alignment | None, occlusion: bool) -> Pose:
         """Raises `PoseError`, and `NotHumanoid` where the person stands neither in the rest pose nor now.
 
         In a clip, an aligned person's way is scaled from where it first stood; here it stands where the armature stands now.
@@ -109,6 +111,9 @@ class LivePerson:
         visible[0, self._attachment.keypoints[self._attachment.rows >= len(matrices) - count]] = False
         if not visible[0, [INDEX["left_shoulder"], INDEX["right_shoulder"]]].all():
             visible[0, INDEX["neck"]] = False
+        if occlusion:
+            (hidden,) = find_hidden(depsgraph, eye, [Target.of(self._person, self._attachment, matrices, world)])
+            visible &= ~hidden
         if alignment:
             points = self._align(points, eye, alignment)
         return Pose(self._title, points[0], visible[0], self._stand_ins.roles, joints)
@@ -156,13 +161,14 @@ class Live:
         depsgraph: bpy.types.Depsgraph,
         eye: Eye,
         alignments: Sequence[Alignment | None] = (),
+        occlusion: bool = False,
     ) -> tuple[list[Pose], list[UnderstudyError]]:
         """The poses of those who can be seen, and why the others cannot."""
         poses: list[Pose] = []
         problems: list[UnderstudyError] = []
         for person, alignment in itertools.zip_longest(people, alignments):
             try:
-                poses.append(self._find(scene, person).read(depsgraph, eye, alignment))
+                poses.append(self._find(scene, person).read(depsgraph, eye, alignment, occlusion))
             except UnderstudyError as error:
                 problems.append(error)
             except ReferenceError:  # deleted, or replaced by an undo: found anew when this is drawn next
@@ -239,7 +245,7 @@ def see(live: Live, context: bpy.types.Context) -> tuple[Figures, list[str], lis
         alignments = alignments_of(context)
     except UnderstudyError as error:
         unaligned.append(error)
-    poses, problems = live.look(scene, people, depsgraph, eye, alignments)
+    poses, problems = live.look(scene, people, depsgraph, eye, alignments, settings.occlusion)
     return place(poses, eye, options, view), [pose.title for pose in poses], problems + unaligned
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.errors import NotHumanoid
 from ..core.pose.bones.roles import PARENT, REQUIRED, Role
-from ..core.pose.detect import Detection, from_mapping
+from ..core.pose.detect import Detection
 from .instances import find_person
 from .rigs import find_bones
 from .sample_options import Person
@@ -35,6 +35,7 @@ class RigBones:
     states      of every role: found by name, guessed from the geometry, chosen by the user, missing, or gone from the armature
     changed     whether the user had a hand in it
     problem     why no take can be made of it, or None
+    detection   what a take is made by, None where there is a problem
     """
 
     family: str
@@ -44,6 +45,7 @@ class RigBones:
     warnings: tuple[str, ...]
     changed: bool
     problem: NotHumanoid | None
+    detection: Detection | None
 
     @property
     def title(self) -> str:
@@ -57,7 +59,8 @@ class RigBones:
         return tuple(role for role in REQUIRED if self.states[role] in ("missing", "gone"))
 
 
-_detected: dict[int, tuple[int, Detection | NotHumanoid]] = {}  # by armature, with a fingerprint of its bones
+# By armature and mapping, with a fingerprint of the bones.
+_found: dict[tuple, tuple[int, Detection | NotHumanoid]] = {}
 
 
 def armature_of(owner: bpy.types.Object) -> bpy.types.Object:
@@ -68,22 +71,19 @@ def armature_of(owner: bpy.types.Object) -> bpy.types.Object:
 def bones_of(owner: bpy.types.Object) -> RigBones:
     """Of an armature, or of an empty that instances one. Quick but for the first time. Raises `NoArmature`."""
     armature = armature_of(owner)
-    detected = _detect(armature)
+    detected = _find(armature, None)
+    found, refused = (None, detected) if isinstance(detected, NotHumanoid) else (detected, None)
     if (kept := remembered(owner)) is None:
-        if isinstance(detected, NotHumanoid):
-            return RigBones("", 0.0, {}, {role: "missing" for role in Role}, (), False, detected)
-        states: dict[Role, State] = {role: detected.state(role) for role in Role}
-        bones = {role.value: bone for role, bone in detected.mapping.items()}
-        return RigBones(detected.family, detected.confidence, bones, states, detected.warnings, False, None)
-    found = {} if isinstance(detected, NotHumanoid) else detected.mapping
-    states = {role: _state(role, kept.get(role, ""), found, detected, armature) for role in Role}
-    family, problem = _rig(owner).family, None
-    try:
-        parents = {bone.name: None for bone in armature.data.bones}
-        from_mapping(kept, parents, repr(armature.name))
-    except NotHumanoid as error:
-        problem = error
-    return RigBones(family, 1.0, kept, states, (), True, problem)
+        if found is None:
+            return RigBones("", 0.0, {}, {role: "missing" for role in Role}, (), False, refused, None)
+        states: dict[Role, State] = {role: found.state(role) for role in Role}
+        bones = {role.value: bone for role, bone in found.mapping.items()}
+        return RigBones(found.family, found.confidence, bones, states, found.warnings, False, None, found)
+    states = {role: _state(role, kept.get(role, ""), found, armature) for role in Role}
+    mapped = _find(armature, kept)
+    problem, detection = (mapped, None) if isinstance(mapped, NotHumanoid) else (None, mapped)
+    warnings = detection.warnings if detection else ()
+    return RigBones(_rig(owner).family, 1.0, kept, states, warnings, True, problem, detection)
 
 
 def remembered(owner: bpy.types.Object) -> dict[str, str] | None:
@@ -110,12 +110,12 @@ def forget(owner: bpy.types.Object) -> None:
     """Detect the bones again, now and at each take."""
     rig = _rig(owner)
     rig.mapping = rig.family = ""
-    _detected.pop(armature_of(owner).session_uid, None)
+    forget_all()
 
 
 def forget_all() -> None:
-    """Everything that is known without being kept on an armature: another file is open."""
-    _detected.clear()
+    """What is known without being kept on an armature."""
+    _found.clear()
 
 
 def read_only_reason(owner: bpy.types.Object) -> str | None:
@@ -137,22 +137,23 @@ def _rig(owner: bpy.types.Object) -> UnderstudyRig:
     return owner.understudy  # type: ignore[attr-defined]
 
 
-def _detect(armature: bpy.types.Object) -> Detection | NotHumanoid:
+def _find(armature: bpy.types.Object, mapping: Mapping[str, str] | None) -> Detection | NotHumanoid:
     mark = fingerprint(armature)
-    known = _detected.get(armature.session_uid)
+    key = armature.session_uid, None if mapping is None else tuple(mapping.items())
+    known = _found.get(key)
     if known is None or known[0] != mark:
         found: Detection | NotHumanoid
         try:
-            found = find_bones(armature)
+            found = find_bones(armature, mapping)
         except NotHumanoid as error:
             found = error.with_traceback(None)  # which would keep the armature
-        known = _detected[armature.session_uid] = mark, found
+        known = _found[key] = mark, found
     return known[1]
 
 
-def _state(role: Role, bone: str, found: Mapping[Role, str], detected, armature: bpy.types.Object) -> State:
+def _state(role: Role, bone: str, found: Detection | None, armature: bpy.types.Object) -> State:
     if not bone:
         return "missing"
     if bone not in armature.data.bones:
         return "gone"
-    return detected.state(role) if found.get(role) == bone else "chosen"
+    return found.state(role) if found and found.mapping.get(role) == bone else "chosen"

@@ -205,6 +205,19 @@ def test_a_removed_armature_is_no_error(scene, character, live):
     assert live.look(scene, people_of(bpy.context), depsgraph, eye) == ([], [])
 
 
+def test_what_the_scene_hides_is_left_out_where_that_is_asked_for(scene, character, live):
+    bpy.ops.mesh.primitive_cube_add(size=1, location=(0, -1, 0.1))  # before the shins
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    options = options_of(scene, occlusion=True)
+    eye = look(scene, options, depsgraph)
+    (pose,), _ = live.look(scene, options.people, depsgraph, eye, (), True)
+    clip = sample(scene, options)
+    np.testing.assert_array_equal(pose.visible[:18], clip.visible[0, 0, :18])
+    assert not pose.visible[INDEX["left_ankle"]]
+    (pose,), _ = live.look(scene, options.people, depsgraph, eye)
+    assert pose.visible[INDEX["left_ankle"]]
+
+
 def test_a_camera_that_is_not_flat_says_so(scene, character, live):
     scene.camera.data.type = "PANO"
     with pytest.raises(PoseError, match="not flat"):

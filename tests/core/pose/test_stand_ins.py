@@ -58,3 +58,12 @@ def test_a_stand_in_moves_with_the_bone_that_carries_it():
     moved[rest.row("left_forearm"), :3, 3] += (0, 0, 0.5)
     pose = Posed((*rest.roles, Role("left_hand")), found.extend(moved), np.zeros(len(REQUIRED)))
     np.testing.assert_allclose(pose.head("left_hand"), np.add(JOINTS["left_hand"], (0, 0, 0.5)), atol=1e-9)
+
+
+def test_the_bones_of_a_face_are_no_joints_and_stay():
+    rest = posed("left_shin")
+    face = np.eye(4)[None]
+    with_face = Posed((*rest.roles, "face_30"), np.concatenate([rest.matrices, face]), np.append(rest.lengths, 0.02))
+    found = stand_in(with_face)
+    assert found.roles == ("left_shin",)
+    np.testing.assert_allclose(found.complete(with_face).head("left_shin"), JOINTS["left_shin"], atol=1e-9)
