@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import bpy
 import numpy as np
 
 from . import keyframes
+from .face_shapes import FaceShapes
 from .keyframes import Evaluator
 from .kinematics import ObjectMotion, PoseMotion, find_object_obstacle, find_pose_obstacle
 from .sample_options import Person, SampleOptions
@@ -19,14 +21,23 @@ _LENS = ("lens", "ortho_scale", "sensor_width", "sensor_height", "shift_x", "shi
 _PICTURELESS = ("dof.", "passepartout_alpha", "show_", "clip_start", "clip_end", "display_size", '["')
 
 
-def find_obstacle(scene: bpy.types.Scene, options: SampleOptions, people: Sequence[tuple[Person, Sequence[str]]]) -> str | None:
+class Moved(NamedTuple):
+    """What of a person is asked for: some bones, and the face."""
+
+    person: Person
+    bones: Sequence[str]
+    face: FaceShapes
+
+
+def find_obstacle(scene: bpy.types.Scene, options: SampleOptions, people: Sequence[Moved]) -> str | None:
     """What keeps the people's bones and the camera from being known by keyframes alone, for people; None where nothing does.
 
     Whatever is not known to be harmless is an obstacle.
     """
     obstacles = (
-        *(find_object_obstacle(owner) for person, _ in people for owner in (*person.instancers, person.armature)),
-        *(find_pose_obstacle(person.armature, bones) for person, bones in people),
+        *(find_object_obstacle(owner) for person, _, _ in people for owner in (*person.instancers, person.armature)),
+        *(find_pose_obstacle(person.armature, bones) for person, bones, _ in people),
+        *(face.find_obstacle() for _, _, face in people),
         *(_find_camera_obstacle(camera) for camera in dict.fromkeys(_cameras(scene, options))),
         _find_scene_obstacle(scene),
     )
@@ -36,10 +47,10 @@ def find_obstacle(scene: bpy.types.Scene, options: SampleOptions, people: Sequen
 class KeyedMotion:
     """The bones of `people` and the cameras, where `find_obstacle` finds none. Raises `NoCamera`."""
 
-    def __init__(self, scene: bpy.types.Scene, options: SampleOptions, people: Sequence[tuple[Person, Sequence[str]]]):
+    def __init__(self, scene: bpy.types.Scene, options: SampleOptions, people: Sequence[Moved]):
         self._options = options
         evaluate = Evaluator(options.frames)
-        self._people = [_PersonMotion(person, bones, evaluate) for person, bones in people]
+        self._people = [_PersonMotion(*moved, evaluate) for moved in people]
         self._cameras = _cameras(scene, options)
         self._seen = {
             camera: _CameraMotion(scene, options, check_camera(scene, camera), evaluate)
@@ -51,12 +62,18 @@ class KeyedMotion:
 
     def prepare(self) -> Iterator[None]:
         """Evaluate the keyframes, in steps of about a millisecond."""
-        for motion in (*self._people, *self._seen.values()):
-            yield from motion.prepare()
+        for person in self._people:
+            yield from person.prepare()
+        for camera in self._seen.values():
+            yield from camera.prepare()
 
     def poses(self, frames: slice) -> list[tuple[np.ndarray, np.ndarray]]:
         """Of each person, bone to armature space [T, B, 4, 4] and armature to world space [T, 4, 4]."""
         return [person.poses(frames) for person in self._people]
+
+    def faces(self, frames: slice) -> list[np.ndarray]:
+        """Of each person, the values of the face's shape keys [T, S]."""
+        return [person.face[frames] for person in self._people]
 
     def eyes(self, frames: slice) -> Eyes:
         """What is looked through. Raises `PoseError` for a camera that looks nowhere."""
@@ -73,14 +90,16 @@ class KeyedMotion:
 
 
 class _PersonMotion:
-    def __init__(self, person: Person, bones: Sequence[str], evaluate: Evaluator):
+    def __init__(self, person: Person, bones: Sequence[str], face: FaceShapes, evaluate: Evaluator):
         self._pose = PoseMotion(person.armature, bones, evaluate)
         self._objects = [ObjectMotion(owner, evaluate) for owner in (*person.instancers, person.armature)]
         self._offsets = [np.array(instancer.instance_collection.instance_offset) for instancer in person.instancers]
+        self.face = face.keyed(evaluate)
         self.size = len(self._pose) + len(self._objects)
 
     def prepare(self) -> Iterator[None]:
-        for motion in (self._pose, *self._objects):
+        yield from self._pose.prepare()
+        for motion in self._objects:
             yield from motion.prepare()
 
     def poses(self, frames: slice) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +116,7 @@ class _CameraMotion:
         self._scene, self._options, self._name = scene, options, camera.name
         self._motion = ObjectMotion(camera, evaluate)
         self._lens = lens_of(camera.data)  # type: ignore[arg-type]  # a camera object has a camera
-        curves = keyframes.curves_of(camera.data)
+        curves = keyframes.curves_of(camera.data)  # type: ignore[arg-type]
         self._keyed = {name: evaluate(curves[name, 0]) for name in _LENS if (name, 0) in curves}
 
     def prepare(self) -> Iterator[None]:
@@ -129,9 +148,10 @@ def _cameras(scene: bpy.types.Scene, options: SampleOptions) -> list[bpy.types.O
 def _find_camera_obstacle(camera: bpy.types.Object | None) -> str | None:
     if camera is None or camera.type != "CAMERA":
         return None  # an error, which making the motion raises
-    if obstacle := find_object_obstacle(camera) or keyframes.find_obstacle(camera.data):
+    data: bpy.types.Camera = camera.data  # type: ignore[assignment]  # of a camera object
+    if obstacle := find_object_obstacle(camera) or keyframes.find_obstacle(data):
         return obstacle
-    for path, _ in keyframes.curves_of(camera.data):
+    for path, _ in keyframes.curves_of(data):
         if path not in _LENS and not path.startswith(_PICTURELESS):
             return f"{camera.name!r} has keyframes of {path}"
     return None

@@ -18,8 +18,11 @@ _STEPS = 48  # of Newton's method, or of bisection where that leaves the bracket
 Channel = tuple[str, int]
 """Data path and array index."""
 
+Animated = bpy.types.Object | bpy.types.Armature | bpy.types.Camera | bpy.types.Scene | bpy.types.Key
+"""What can have animation data, of the kinds of data that are sampled."""
 
-def find_obstacle(owner: bpy.types.ID) -> str | None:
+
+def find_obstacle(owner: Animated) -> str | None:
     """What animates `owner` beside the keyframes of one action, for people; None where nothing does."""
     animation = owner.animation_data
     if animation is None:
@@ -35,12 +38,12 @@ def find_obstacle(owner: bpy.types.ID) -> str | None:
     return None
 
 
-def is_animated(owner: bpy.types.ID) -> bool:
+def is_animated(owner: Animated) -> bool:
     animation = owner.animation_data
     return animation is not None and bool(animation.action or animation.drivers or animation.nla_tracks)
 
 
-def curves_of(owner: bpy.types.ID) -> dict[Channel, bpy.types.FCurve]:
+def curves_of(owner: Animated) -> dict[Channel, bpy.types.FCurve]:
     """The curves that animate `owner`, by what they animate."""
     animation = owner.animation_data
     if animation is None or animation.action is None:
@@ -58,7 +61,7 @@ def _curves_of_slot(animation: bpy.types.AnimData) -> list[bpy.types.FCurve]:
     if animation.action_slot is None:
         return []
     strips = [strip for layer in animation.action.layers for strip in layer.strips]
-    bags = [strip.channelbag(animation.action_slot) for strip in strips]
+    bags = [strip.channelbag(animation.action_slot) for strip in strips]  # type: ignore[attr-defined]  # they are keyframes
     return [curve for bag in bags if bag for curve in bag.fcurves]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import bpy
 import numpy as np
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 
 from . import keyframes
 from .keyframes import Evaluator
@@ -51,7 +51,7 @@ def find_pose_obstacle(armature: bpy.types.Object, bones: Sequence[str]) -> str 
     name = repr(armature.name)
     if armature.data.pose_position != "POSE":
         return f"{name} is shown in its rest pose"
-    if keyframes.is_animated(armature.data):
+    if keyframes.is_animated(armature.data):  # type: ignore[arg-type]  # an armature object has an armature
         return f"the armature data of {name} is animated"
     for bone in armature.pose.bones:  # an IK constraint moves the bones above its own
         if any(constraint.type in _IK for constraint in bone.constraints):
@@ -153,17 +153,22 @@ class PoseMotion:
         parents = None if parent is None else _square(parent)
         posed = []
         for number, local in enumerate(_square(basis)):
-            above = {}
-            if parents is not None:
-                above = {"parent_matrix": Matrix(parents[number]), "parent_matrix_local": bone.parent.matrix_local}
-            posed.append(bone.convert_local_to_pose(Matrix(local), bone.matrix_local, **above))
+            if parents is None:
+                posed.append(bone.convert_local_to_pose(Matrix(local), bone.matrix_local))
+                continue
+            above = Matrix(parents[number])
+            posed.append(
+                bone.convert_local_to_pose(
+                    Matrix(local), bone.matrix_local, parent_matrix=above, parent_matrix_local=bone.parent.matrix_local
+                )
+            )
         return np.array(posed, np.float32)[:, :3].transpose(1, 2, 0)
 
 
 class _Channels:
     """Location, rotation and scale of N transformed things of one ID: what is keyed, and what stands still."""
 
-    def __init__(self, owner: bpy.types.ID, things: Sequence[Thing], evaluate: Evaluator):
+    def __init__(self, owner: bpy.types.Object, things: Sequence[Thing], evaluate: Evaluator):
         self._evaluate = evaluate
         curves = keyframes.curves_of(owner)
         self._still = np.zeros((len(things), 10), np.float32)
@@ -276,5 +281,5 @@ def _offset(bone: bpy.types.Bone) -> Matrix:
 
 
 def _has_delta(owner: bpy.types.Object) -> bool:
-    turned = any(owner.delta_rotation_euler) or tuple(owner.delta_rotation_quaternion) != (1, 0, 0, 0)
-    return turned or any(owner.delta_location) or tuple(owner.delta_scale) != (1, 1, 1)
+    moved = owner.delta_location.length or owner.delta_rotation_euler.to_quaternion().angle
+    return bool(moved or owner.delta_rotation_quaternion.angle or owner.delta_scale != Vector((1, 1, 1)))

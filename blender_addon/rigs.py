@@ -48,7 +48,8 @@ def _poses(armature: bpy.types.Object) -> Iterator[Bones]:
         ends = np.empty((2, len(row) * 3), np.float32)
         owners.foreach_get(head, ends[0])
         owners.foreach_get(tail, ends[1])
-        yield Bones(tuple(row), parents, *ends.reshape(2, -1, 3).astype(float), deform)
+        heads, tails = ends.reshape(2, -1, 3).astype(float)
+        yield Bones(tuple(row), parents, heads, tails, deform)
 
 
 class Rig:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..core.errors import InvalidClip, NotHumanoid
 from ..core.pose.align import Proportions, align, measure
 from ..core.pose.clip import PoseClip
 from ..core.pose.detect import Detection
-from ..core.pose.face import face_visible
+from ..core.pose.face import expression, face_visible
 from ..core.pose.head import head_visible
 from ..core.pose.rig import HEAD_POINTS, Attachment, Posed, attach
 from ..core.pose.skeleton import FACE
@@ -33,6 +33,7 @@ class RigSamples:
     matrices       T of [B, 4, 4], bone to armature space
     worlds         T of [4, 4], armature to world space
     hidden         T of bool [134], the keypoints that the scene's geometry hides; none where that was not asked
+    face           ARKit's name of a shape key -> T values
     """
 
     name: str
@@ -43,13 +44,15 @@ class RigSamples:
     matrices: Sequence[np.ndarray]
     worlds: Sequence[np.ndarray]
     hidden: Sequence[np.ndarray] = ()
+    face: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def keypoints(self, views: np.ndarray, orthographic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Camera-space keypoints [T, 134, 3] and whether they are visible [T, 134].
 
         `views` [T, 4, 4] map world to camera space. Raises `NotHumanoid` if the person stands in no pose.
         """
-        points, visible = seen(self.attach(), np.stack(self.matrices), np.stack(self.worlds), views, orthographic)
+        poses = np.stack(self.matrices), np.stack(self.worlds)
+        points, visible = seen(self.attach(), *poses, views, orthographic, expression(self.face) if self.face else None)
         return points, visible & ~np.array(self.hidden) if len(self.hidden) else visible
 
     def attach(self) -> Attachment:
@@ -71,15 +74,21 @@ class RigSamples:
 
 
 def seen(
-    attachment: Attachment, matrices: np.ndarray, worlds: np.ndarray, views: np.ndarray, orthographic: np.ndarray
+    attachment: Attachment,
+    matrices: np.ndarray,
+    worlds: np.ndarray,
+    views: np.ndarray,
+    orthographic: np.ndarray,
+    expression: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Camera-space keypoints [T, 134, 3] of one person, and whether they are visible [T, 134].
 
-    `matrices` [T, B, 4, 4] map bones to armature, `worlds` [T, 4, 4] that to world, `views` [T, 4, 4] world to camera space.
+    `matrices` [T, B, 4, 4] map bones to armature, `worlds` [T, 4, 4] that to world, `views` [T, 4, 4] world to camera space;
+    `expression` [T, 68, 3] is what shape keys do to the face (`core.pose.face.expression`).
     """
     to_camera = views @ worlds  # [T, 4, 4] from armature space, where there are fewer points than matrices have entries
     turn = to_camera[:, :3, :3].transpose(0, 2, 1)
-    points = attachment.points(matrices) @ turn + to_camera[:, None, :3, 3]
+    points = attachment.points(matrices, expression) @ turn + to_camera[:, None, :3, 3]
     visible = np.repeat(attachment.present[None], len(points), axis=0)
     directions = attachment.head_directions(matrices) @ turn
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)

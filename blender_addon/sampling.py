@@ -11,6 +11,7 @@ A long range is sampled in slices, so that the window lives on:
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -22,12 +23,13 @@ from ..core.errors import EmptyRange, NoArmature, NoCamera, NotHumanoid, PoseErr
 from ..core.pose.clip import PoseClip
 from ..core.pose.detect import Detection
 from ..core.pose.rig import Attachment
+from .face_shapes import FaceShapes
 from .instances import find_person
-from .keyed_motion import KeyedMotion, find_obstacle
+from .keyed_motion import KeyedMotion, Moved, find_obstacle
 from .occlusion import Target, find_hidden
 from .rigs import Rig, evaluated, find_bones
 from .sample_options import Person, SampleOptions
-from .samples import Samples
+from .samples import RigSamples, Samples
 from .viewpoint import cameras_at, check_camera, look
 
 _TOLERANCE, _PRECISION = 1e-5, 2e-6  # metres, and the share of a coordinate that single precision keeps
@@ -97,9 +99,11 @@ class Sampling:
         self._intrinsics: list[np.ndarray] = []
         self._orthographic: list[bool] = []
         self.evaluation_seconds = 0.0
-        bones = [(person, tuple(detection.bones.values())) for person, detection in people]
-        self.obstacle = self._find_obstacle(bones)
-        self._motion = None if self.obstacle else KeyedMotion(scene, options, bones)
+        self._faces = [FaceShapes(scene, person) for person, _ in people]
+        self._shapes: list[list[np.ndarray]] = [[] for _ in people]  # [S] values of each person's face, one a frame
+        moved = [Moved(person, tuple(d.bones.values()), face) for (person, d), face in zip(people, self._faces, strict=True)]
+        self.obstacle = self._find_obstacle(moved)
+        self._motion = None if self.obstacle else KeyedMotion(scene, options, moved)
         self._preparing = self._prepare()
 
     def __enter__(self) -> Sampling:
@@ -144,7 +148,7 @@ class Sampling:
             raise RuntimeError("finish() before advance() returned True")
         options = self._options
         return Samples(
-            rigs=tuple(rig.samples() for rig in self._rigs),
+            rigs=tuple(self._samples(number) for number in range(len(self._rigs))),
             views=self._views,
             intrinsics=self._intrinsics,
             orthographic=self._orthographic,
@@ -171,12 +175,17 @@ class Sampling:
                     self._motion, self.obstacle = None, "something else than keyframes moves the people or the camera"
                 yield "check"
 
-    def _find_obstacle(self, bones: Sequence[tuple[Person, Sequence[str]]]) -> str | None:
+    def _samples(self, number: int) -> RigSamples:
+        names = self._faces[number].names
+        face = dict(zip(names, np.array(self._shapes[number]).T, strict=True)) if names else {}
+        return dataclasses.replace(self._rigs[number].samples(), face=face)
+
+    def _find_obstacle(self, people: Sequence[Moved]) -> str | None:
         if not self._options.keyframes:
             return "it is asked for"
         if self._options.occlusion:
             return "the scene's geometry is looked at"
-        return find_obstacle(self._scene, self._options, bones)
+        return find_obstacle(self._scene, self._options, people)
 
     def _attach(self) -> Iterator[str]:
         """By the rest pose, else by the first frame in which the person stands, as `RigSamples` does it.
@@ -202,9 +211,14 @@ class Sampling:
             bones, world = rig.read(depsgraph)
             if not np.allclose(world @ bones, worlds @ matrices[0], rtol=_PRECISION, atol=_TOLERANCE):
                 return False
-        eye = look(self._scene, self._options, depsgraph)
-        pairs = zip(motion.eyes(frame), eye, strict=True)
-        return all(np.allclose(keyed, seen, rtol=_PRECISION, atol=_TOLERANCE) for keyed, seen in pairs)
+        for face, (values,) in zip(self._faces, motion.faces(frame), strict=True):
+            if not np.allclose(face.read(depsgraph), values, atol=_TOLERANCE):
+                return False
+        keyed, eye = motion.eyes(frame), look(self._scene, self._options, depsgraph)
+        same = keyed.orthographic[0] == eye.orthographic
+        for telling, true in ((keyed.views, eye.view), (keyed.intrinsics, eye.intrinsics)):
+            same = same and np.allclose(telling[0], true, rtol=_PRECISION, atol=_TOLERANCE)
+        return bool(same)
 
     def _go_to(self, frame: int, subframe: float = 0.0) -> bpy.types.Depsgraph:
         began = time.perf_counter()
@@ -219,6 +233,8 @@ class Sampling:
             frames = slice(done, done + self._motion.frames_at_once)
             for rig, (matrices, worlds) in zip(self._rigs, self._motion.poses(frames), strict=True):
                 rig.keep(matrices, worlds)
+            for kept, values in zip(self._shapes, self._motion.faces(frames), strict=True):
+                kept.extend(values)
             self._look(*self._motion.eyes(frames))
             return
         depsgraph = self._go_to(self._options.frames[done])
@@ -226,12 +242,14 @@ class Sampling:
         poses = [rig.read(depsgraph) for rig in self._rigs]
         for rig, (bones, world) in zip(self._rigs, poses, strict=True):
             rig.keep([bones], [world])
+        for kept, face in zip(self._shapes, self._faces, strict=True):
+            kept.append(face.read(depsgraph))
         if self._options.occlusion:
             people = zip(self._people, self._attachments, poses, strict=True)
             targets = [Target.of(person, attachment, *pose) for person, attachment, pose in people]
             for rig, hidden in zip(self._rigs, find_hidden(depsgraph, eye, targets), strict=True):
                 rig.hide(hidden)
-        self._look(*([value] for value in eye))
+        self._look([eye.view], [eye.intrinsics], [eye.orthographic])
 
     def _look(self, views: Iterable[np.ndarray], intrinsics: Iterable[np.ndarray], orthographic: Iterable[bool]) -> None:
         self._views.extend(views)
