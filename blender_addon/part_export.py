@@ -98,7 +98,7 @@ def _save(picture: np.ndarray, path: Path) -> None:
     try:
         pixels = np.ones((height, width, 4), np.float32)
         pixels[..., :3] = picture[::-1] / np.float32(255)
-        image.pixels.foreach_set(pixels.ravel())
+        image.pixels.foreach_set(pixels.ravel())  # type: ignore[attr-defined]
         image.file_format = "PNG"
         image.filepath_raw = str(path)
         try:

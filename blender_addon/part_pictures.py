@@ -33,7 +33,7 @@ class _Skin:
         try:
             data.calc_loop_triangles()
             vertices = np.empty(len(data.vertices) * 3, np.float32)
-            data.attributes["position"].data.foreach_get("vector", vertices)
+            data.attributes["position"].data.foreach_get("vector", vertices)  # type: ignore[attr-defined]
             corners = np.empty(len(data.loop_triangles) * 3, np.int32)
             data.loop_triangles.foreach_get("vertices", corners)
             if len(self._roles) != len(data.vertices):  # weights are slow to read, and change only with the topology

@@ -48,11 +48,12 @@ FORMATS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    kinds = {**PICTURES, **FORMATS}
+    titles = {name: picture.title for name, picture in PICTURES.items()}
+    titles |= {name: form.title for name, form in FORMATS.items()}
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "styles:\n" + "\n".join(f"  {name:14} {kind.title}" for name, kind in kinds.items())
+    parser.epilog = "styles:\n" + "\n".join(f"  {name:14} {title}" for name, title in titles.items())
     parser.add_argument("clip", type=Path, help="the poses: an .npz that Blender exported")
-    parser.add_argument("--style", required=True, choices=kinds, metavar="NAME", help="what to draw: see below")
+    parser.add_argument("--style", required=True, choices=titles, metavar="NAME", help="what to draw: see below")
     parser.add_argument("--size", metavar="WxH", help="pixels of the pictures, for example 512x768 (default: the clip's)")
     parser.add_argument("--out", type=Path, required=True, help="folder for 0001.png, 0002.png ..., or a file: name.mp4")
     parser.add_argument("--overwrite", action="store_true", help="replace the file, or remove the folder's frames")

@@ -76,7 +76,7 @@ def scail(clip: PoseClip, width: int, height: int) -> Callable[[int], np.ndarray
             capsule = surface.at(where)
             colour = colours[[limb for _person, limb in limbs]][capsule.label]
             _origins, directions = rays((slice(0, height), slice(0, width)), lens)
-            half_way = -directions[where] - (0, 0, 1)
+            half_way = -directions[where] - (0.0, 0.0, 1.0)
             half_way /= np.linalg.norm(half_way, axis=-1, keepdims=True)
             diffuse = 0.3 + 0.7 * np.maximum(-capsule.normal[:, 2:], 0)
             highlight = np.maximum((capsule.normal * half_way).sum(-1, keepdims=True), 0) ** 32

@@ -29,7 +29,7 @@ from ..pose.skeleton import (
     TOES,
 )
 
-Colour = tuple[int, int, int]
+Colour = tuple[int, ...]  # RGB
 
 FACE_POINT: Colour = (255, 255, 255)
 FACE_RADIUS = 3
@@ -42,8 +42,8 @@ _TOE_POINTS = np.array([(big, small) for _ankle, big, small, _limb, _joint in TO
 class Toes:
     """Colours of the left and the right toe, whose point is the mean of big and small toe."""
 
-    limbs: tuple[Colour, Colour]
-    joints: tuple[Colour, Colour]
+    limbs: tuple[Colour, ...]
+    joints: tuple[Colour, ...]
 
 
 @dataclass(frozen=True)

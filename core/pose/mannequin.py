@@ -217,8 +217,8 @@ class _Person:
             return
         start = self.at(f"{side}_hand_wrist")
         for finger in ("thumb", "index", "middle", "ring", "little"):
-            chain = [f"{side}_hand_{finger}_{number}" for number in (1, 2, 3, 4)]
-            chain = [self.at(name) for name in chain if self.have(name)]
+            names = [f"{side}_hand_{finger}_{number}" for number in (1, 2, 3, 4)]
+            chain = [self.at(name) for name in names if self.have(name)]
             if chain:
                 yield self.cone(start, chain[0], (0.014, 0.010), part, palm, joints)
             for first, second in pairwise(chain):
