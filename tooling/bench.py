@@ -22,7 +22,7 @@ from understudy.core.pose.skeleton import KEYPOINT_COUNT
 from . import bench_generating, bench_sampling, controlnet_aux
 from .timing import best_seconds
 
-SKELETON_ROUNDS = 15  # of milliseconds each
+SKELETON_ROUNDS = 7  # of less than a second each
 
 
 def bench_drawing(clip: PoseClip) -> None:
