@@ -236,42 +236,34 @@ def _pattern(rng: np.random.Generator, plain: float) -> tuple[str, float]:
 def paint(who: Paint, marks: Landmarks, rest: Tensor, limb: Tensor, part: Tensor) -> Tensor:
     """The `Slot` of each fragment, int64 [P], from its place in the rest pose f32 [P, 3] and along its limb, and its part."""
     slot = torch.full((len(rest),), int(Slot.SKIN))
-    of = {kind: (part == kind).nonzero()[:, 0] for kind in Part}
-
-    def fill(kind: Part, painter) -> None:
-        at = of[kind]
+    for kind in Part:
+        at = (part == kind).nonzero()[:, 0]
         if len(at):
-            slot[at] = painter(*rest[at].unbind(1), limb[at])
-
-    fill(Part.TORSO, lambda x, y, z, u: _trunk(who, marks, x, y, z, y, u * 0))
-    fill(
-        Part.ARM,
-        lambda x, y, z, u: torch.where(u > marks.sleeve, _hand_slot(who, u), _cloth_slot(who.top, Slot.TOP, x, u * 0.15, z)),
-    )
-    fill(Part.LEG, lambda x, y, z, u: _trunk(who, marks, x, y, z, y, u))
-    fill(Part.HAND, lambda x, y, z, u: torch.full((len(x),), int(Slot.GLOVES if who.gloves else Slot.SKIN)))
-    fill(
-        Part.FOOT,
-        lambda x, y, z, u: (
-            torch.where(y < 0.012, int(Slot.SOLE), int(Slot.SHOES))
-            if not who.barefoot
-            else torch.zeros(len(x), dtype=torch.int64)
-        ),
-    )
-    fill(Part.HEAD, lambda x, y, z, u: _face(who, marks, x, y, z))
-    fill(
-        Part.HAIR,
-        lambda x, y, z, u: torch.where(torch.sin(420 * x + 190 * z + 25 * y) > 0.55, int(Slot.HAIR_SHADE), int(Slot.HAIR)),
-    )
-    fill(Part.HAT, lambda x, y, z, u: torch.full((len(x),), int(Slot.HAT)))
-    fill(Part.BAG, lambda x, y, z, u: torch.full((len(x),), int(Slot.BAG)))
-    fill(Part.HOOD, lambda x, y, z, u: torch.full((len(x),), int(Slot.TOP)))
-    fill(Part.SKIRT, lambda x, y, z, u: _skirt(who, marks, x, y, z))
+            slot[at] = _part_slot(who, marks, kind, *rest[at].unbind(1), limb[at])
     return slot
 
 
-def _hand_slot(who: Paint, u: Tensor) -> Tensor:
-    return torch.where(u > 1.85, int(Slot.GLOVES if who.gloves else Slot.SKIN), int(Slot.SKIN))
+def _part_slot(who: Paint, marks: Landmarks, part: Part, x: Tensor, y: Tensor, z: Tensor, u: Tensor) -> Tensor:
+    """`paint` of fragments of one part, at x, y, z and `u` along its limb."""
+
+    def all_of(slot: Slot) -> Tensor:
+        return torch.full((len(x),), int(slot))
+
+    if part in (Part.TORSO, Part.LEG):
+        return _trunk(who, marks, x, y, z, u)
+    if part == Part.ARM:
+        bare = torch.where(u > 1.85, int(Slot.GLOVES if who.gloves else Slot.SKIN), int(Slot.SKIN))
+        return torch.where(u > marks.sleeve, bare, _cloth_slot(who.top, Slot.TOP, x, u * 0.15, z))
+    if part == Part.FOOT:
+        return all_of(Slot.SKIN) if who.barefoot else torch.where(y < 0.012, int(Slot.SOLE), int(Slot.SHOES))
+    if part == Part.HEAD:
+        return _face(who, marks, x, y, z)
+    if part == Part.HAIR:
+        return torch.where(torch.sin(420 * x + 190 * z + 25 * y) > 0.55, int(Slot.HAIR_SHADE), int(Slot.HAIR))
+    if part == Part.SKIRT:
+        return _skirt(who, marks, x, y, z)
+    plain = {Part.HAT: Slot.HAT, Part.BAG: Slot.BAG, Part.HOOD: Slot.TOP}
+    return all_of(plain.get(part, Slot.GLOVES if who.gloves else Slot.SKIN))
 
 
 def _cloth_slot(pattern: tuple[str, float], first: Slot, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
@@ -299,7 +291,7 @@ def _cloth_slot(pattern: tuple[str, float], first: Slot, x: Tensor, y: Tensor, z
     return second.long() + int(first)
 
 
-def _trunk(who: Paint, marks: Landmarks, x: Tensor, y: Tensor, z: Tensor, height: Tensor, u: Tensor) -> Tensor:
+def _trunk(who: Paint, marks: Landmarks, x: Tensor, y: Tensor, z: Tensor, u: Tensor) -> Tensor:
     """Torso and legs alike, so that no hem breaks at the hips."""
     waist = marks.hips + who.waist
     slot = _cloth_slot(who.top, Slot.TOP, x, y, z)
