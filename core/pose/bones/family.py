@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from ..face import MIRRORED
 from .roles import FINGERS, SIDED_PARTS, SIDES, Role, sided
@@ -82,6 +82,7 @@ def _face_part(part: str | int, side: str = "") -> str:
     return f"{side}_{part}" if side else part
 
 
+@lru_cache(maxsize=8192)  # the same armature is looked at again and again
 def canonical(bone: str) -> str:
     """`bone` without namespace, in lower case, with one separator and plain digits: exporters disagree on all of these."""
     bare = unicodedata.normalize("NFKC", re.split(r"[:|]", bone)[-1])
