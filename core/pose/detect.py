@@ -172,7 +172,7 @@ def from_mapping(mapping: Mapping[str, str], parents: Parents, armature: str = "
         mapping=played,
         confidence=1.0,
         missing=tuple(role for role in PARENT if role not in played),
-        face=max((_face(family, _without_prefix(family, by_name)) for family in FAMILIES), key=len),
+        face=max((_face(family, _without_prefix(family, by_name)) for family in FAMILIES if family.face_bones), key=len),
     )
 
 
