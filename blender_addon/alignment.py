@@ -63,7 +63,7 @@ def _remembered(key: Hashable, find: Callable[[], Proportions]) -> Proportions:
 
 def _of_armature(owner: bpy.types.Object | None) -> Proportions:
     if owner is None:
-        raise NoArmature("No armature is chosen whose proportions the skeleton is to have.", "Choose one under Proportions.")
+        raise NoArmature("No armature is chosen whose proportions the skeleton is to have.", "Choose one under Align To.")
     person = find_person(Person(owner.name, owner, remembered(owner)))
     mapping = tuple(sorted(person.mapping.items())) if person.mapping else None
 

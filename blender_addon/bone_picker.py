@@ -61,9 +61,10 @@ class PickBone(BonesOperator, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO", "BLOCKING"}
 
     role: bpy.props.StringProperty(name="Role")
+    bone: bpy.props.StringProperty(name="Bone", description="The one under the pointer", options={"SKIP_SAVE"})
 
     def invoke(self, context, _event):
-        self._name, self._ends, self._region = "", np.empty((0, 2)), None
+        self.bone, self._ends, self._region = "", np.empty((0, 2)), None
         context.window.cursor_modal_set("EYEDROPPER")
         title = self.role.replace("_", " ")
         context.workspace.status_text_set(f"Click the bone that is the {title}     Esc: leave it as it is")
@@ -80,7 +81,7 @@ class PickBone(BonesOperator, bpy.types.Operator):
             return {"CANCELLED"}
         elif event.type == "LEFTMOUSE" and event.value == "PRESS":
             self._hover(context, event.mouse_x, event.mouse_y)
-            if self._name:
+            if self.bone:
                 self.cancel(context)
                 return self.execute(context)
         else:
@@ -95,10 +96,10 @@ class PickBone(BonesOperator, bpy.types.Operator):
         overlay.redraw()
 
     def change(self, owner):
-        mapping.choose(owner, Role(self.role), self._name)
+        mapping.choose(owner, Role(self.role), self.bone)
 
     def _hover(self, context: bpy.types.Context, x: int, y: int) -> None:
-        self._name, self._region = "", None
+        self.bone, self._region = "", None
         for area in context.screen.areas:
             region = next((one for one in area.regions if one.type == "WINDOW"), None)
             if area.type != "VIEW_3D" or not _contains(region, x, y):
@@ -107,15 +108,15 @@ class PickBone(BonesOperator, bpy.types.Operator):
             names, ends = bones_on_screen(people.active_owner(context), depsgraph, region, area.spaces.active.region_3d)
             reach = _REACH * context.preferences.system.ui_scale
             if (nearest := nearest_bone(ends, (x - region.x, y - region.y), reach)) is not None:
-                self._name, self._ends, self._region = names[nearest], ends[nearest], region
+                self.bone, self._ends, self._region = names[nearest], ends[nearest], region
 
     def _draw(self) -> None:
-        if not self._name or bpy.context.region != self._region:
+        if not self.bone or bpy.context.region != self._region:
             return
         scale = bpy.context.preferences.system.ui_scale
         overlay.fill([draw_lines(self._ends[:1], self._ends[1:], 4 * scale, _YELLOW)])
         x, y = self._ends.mean(axis=0) + 8 * scale
-        overlay.write_at(self._name, x, y, _YELLOW)
+        overlay.write_at(self.bone, x, y, _YELLOW)
 
 
 def _contains(region: bpy.types.Region | None, x: int, y: int) -> bool:

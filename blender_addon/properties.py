@@ -55,7 +55,7 @@ class UnderstudyPerson(bpy.types.PropertyGroup):
         name="Points", description="Joints of the character on the reference picture, placed by hand", type=UnderstudyPoint
     )
     align_to: bpy.props.EnumProperty(
-        name="Proportions",
+        name="Align To",
         description="Whose proportions the skeleton is given, so that it fits the character of the reference picture",
         items=(
             ("OWN", "As They Are", "The armature's own"),

@@ -124,5 +124,5 @@ def test_the_rest_pose_of_another_armature_gives_its_proportions_to_clip_and_ove
 
 def test_an_armature_has_to_be_chosen(person):
     person.align_to = "ARMATURE"
-    with pytest.raises(RuntimeError, match="Choose one under Proportions"):
+    with pytest.raises(RuntimeError, match="Choose one under Align To"):
         bpy.ops.understudy.export_clip(filepath="//clip.npz")

@@ -166,6 +166,11 @@ def test_without_an_armature_every_button_says_why(scene):
             operator()
 
 
+def test_a_picked_bone_can_be_repeated_by_blender(scene, character):
+    understudy.pick_bone("EXEC_DEFAULT", role="head", bone="mixamorig:Neck")
+    assert mapping.bones_of(character).bones["head"] == "mixamorig:Neck"
+
+
 def test_the_bone_under_the_pointer_is_picked():
     ends = np.array([[(0, 0), (100, 0)], [(0, 10), (100, 60)], [(np.nan, np.nan), (5, 5)]])
     assert nearest_bone(ends, (90, 52), 20) == 1
