@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import queue
@@ -152,7 +153,8 @@ class Drawer:
         wanted = settings.engine, Runtime.of(settings)
         spec = catalog.find(settings.engine)
         if self._held != wanted:
-            self._engine = self._held = None  # give its memory back before the next one takes its own
+            self._engine = self._held = None
+            gc.collect()  # give its memory back before the next one takes its own
         auto, free = placement.fastest(self._device), memory.free_bytes(self._device)
         spec.require_memory(settings, frames, free, auto, loaded=self._engine is not None)
         if self._engine is None:

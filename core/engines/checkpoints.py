@@ -84,13 +84,13 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], what: str, ignor
         "misshapen": [key for key in own.keys() & tensors.keys() if own[key].shape != tensors[key].shape],
     }
     if any(misfits.values()):
-        fitting = len(own.keys() & tensors.keys()) - len(misfits["misshapen"])
+        right = len(own.keys() & tensors.keys()) - len(misfits["misshapen"])
         told = [
             f"{len(keys)} {kind}: {', '.join(_listed(keys, own, tensors, kind))}" for kind, keys in misfits.items() if keys
         ]
         stranger = "It seems to belong to another model: put this one's published file there."
         message = f"{what} does not fit {type(module).__name__}. " + "; ".join(told) + "."
-        raise InvalidWeights(message, stranger if 2 * fitting < len(own) else None)
+        raise InvalidWeights(message, stranger if 2 * right < len(own) else None)
     fitting = {key: tensors[key] for key in own if key in tensors}
     if bad := [key for key, value in fitting.items() if not is_finite(value)]:
         raise InvalidWeights(f"{what} holds NaNs or infinities in {', '.join(compress(bad, fitting))}.")
