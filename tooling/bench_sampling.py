@@ -19,8 +19,8 @@ from understudy.blender_addon.sample_options import Person, SampleOptions
 from understudy.blender_addon.sampling import Sampling, sample
 from understudy.core.pose.clip import PoseClip
 
-ROUNDS = 7
-RIGIFY_FRAMES, MANY_FRAMES = 100, 1000
+ROUNDS = 5
+RIGIFY_FRAMES, MANY_FRAMES = 200, 1000
 
 
 def bench(frames: int) -> PoseClip:
