@@ -1,0 +1,232 @@
+"""What the UNet is made of: residual blocks, spatial transformers that read text and a reference, temporal transformers.
+
+Pictures are [(b t), c, h, w]: b windows of t frames, each window's frames in a row. Parameters are named as published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from diffusers.models.attention import FeedForward
+from diffusers.models.downsampling import Downsample2D
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.upsampling import Upsample2D
+from einops import rearrange
+from torch import Tensor, cat, nn
+
+from ..attention import Attention, KeyValue, ReferenceAttention
+from ..temporal import TemporalBlock
+from .config import TemporalConfig, UNetConfig
+
+
+@dataclass(frozen=True)
+class Sees:
+    """What a pass of the UNet sees beside its input.
+
+    embedding [1, E] of the time; frames t of a window; for each spatial transformer, in the order they run: text, from
+    `SpatialTransformer.read_text`, and bank, the reference's keys and values or None; written, where the normed tokens
+    [b, n, c] of each are collected, or None.
+    """
+
+    embedding: Tensor
+    frames: int
+    text: list[KeyValue | Tensor]
+    bank: list[KeyValue | None]
+    written: list[Tensor] | None = field(default=None)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group norm of x [(b t), c, h, w] with statistics over each picture (t = `frames` = 1) or over t of them together."""
+
+    def forward(self, x: Tensor, frames: int = 1) -> Tensor:
+        # Not `super().forward`: it refuses groups of one value, which the coarsest level of a small picture has.
+        if frames == 1:
+            return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+        together = rearrange(x, "(b t) c h w -> b c t h w", t=frames)
+        normed = torch.group_norm(together, self.num_groups, self.weight, self.bias, self.eps)
+        return rearrange(normed, "b c t h w -> (b t) c h w")
+
+
+class Resnet(ResnetBlock2D):
+    """Stable Diffusion's residual block, whose norms take a window's frames together where `joint`."""
+
+    def __init__(self, channels_in: int, channels: int, config: UNetConfig):
+        super().__init__(
+            in_channels=channels_in, out_channels=channels, temb_channels=config.embedding,
+            eps=config.epsilon, groups=config.groups,
+        )  # fmt: skip
+        self.norm1 = GroupNorm(config.groups, channels_in, config.epsilon)
+        self.norm2 = GroupNorm(config.groups, channels, config.epsilon)
+        self.joint = config.joint_norm
+
+    def forward(self, x: Tensor, sees: Sees) -> Tensor:
+        frames = sees.frames if self.joint else 1
+        h = self.conv1(nn.functional.silu(self.norm1(x, frames)))
+        h = h + self.time_emb_proj(nn.functional.silu(sees.embedding))[:, :, None, None]
+        h = self.conv2(nn.functional.silu(self.norm2(h, frames)))
+        return h + (x if self.conv_shortcut is None else self.conv_shortcut(x))
+
+
+class SpatialBlock(nn.Module):
+    """Attention to itself and the reference, to the text, and a gated feed-forward: tokens [(b t), n, c]."""
+
+    def __init__(self, channels: int, heads: int, text_channels: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(channels)
+        self.attn1 = ReferenceAttention(channels, heads)
+        self.norm2 = nn.LayerNorm(channels)
+        self.attn2 = Attention(channels, heads, text_channels)
+        self.norm3 = nn.LayerNorm(channels)
+        self.ff = FeedForward(channels, activation_fn="geglu")
+
+    def forward(self, tokens: Tensor, text: KeyValue | Tensor, bank: KeyValue | None, written: list[Tensor] | None) -> Tensor:
+        normed = self.norm1(tokens)
+        if written is not None:
+            written.append(normed)
+        tokens = tokens + self.attn1(normed, bank)
+        tokens = tokens + (text if isinstance(text, Tensor) else self.attn2(self.norm2(tokens), text))
+        return tokens + self.ff(self.norm3(tokens))
+
+
+class SpatialTransformer(nn.Module):
+    """A spatial block over the pixels of pictures. `index`: its place among those of the network, in the order they run."""
+
+    def __init__(self, channels: int, heads: int, config: UNetConfig, index: int):
+        super().__init__()
+        self.index = index
+        self.norm = GroupNorm(config.groups, channels, 1e-6)
+        self.proj_in = projection(channels, config.linear_projection)
+        self.transformer_blocks = nn.ModuleList([SpatialBlock(channels, heads, config.text_channels)])
+        self.proj_out = projection(channels, config.linear_projection)
+
+    @property
+    def attention(self) -> ReferenceAttention:
+        return self.transformer_blocks[0].attn1
+
+    def read_text(self, text: Tensor) -> KeyValue | Tensor:
+        """Text tokens [1, l, c_text] as `forward` wants them: keys and values; of a single token what attending to it gives,
+        [1, 1, c], which no query can change."""
+        attention = self.transformer_blocks[0].attn2
+        key, value = attention.project(text)
+        return (key, value) if text.shape[1] > 1 else attention.to_out[0](rearrange(value, "b h l d -> b l (h d)"))
+
+    def forward(self, x: Tensor, sees: Sees) -> Tensor:
+        tokens = project(self.proj_in, self.norm(x))  # [(b t), n, c]
+        tokens = self.transformer_blocks[0](tokens, sees.text[self.index], sees.bank[self.index], sees.written)
+        return x + unproject(self.proj_out, tokens, x.shape[2])
+
+
+class LastWriter(nn.Module):
+    """The last spatial transformer of a network that is run for what its transformers write: only what comes before it does."""
+
+    def __init__(self, channels: int, config: UNetConfig):
+        super().__init__()
+        self.norm = GroupNorm(config.groups, channels, 1e-6)
+        self.proj_in = projection(channels, config.linear_projection)
+        self.transformer_blocks = nn.ModuleList([nn.ModuleDict({"norm1": nn.LayerNorm(channels)})])
+
+    def forward(self, x: Tensor, sees: Sees) -> Tensor:
+        sees.written.append(self.transformer_blocks[0]["norm1"](project(self.proj_in, self.norm(x))))
+        return x
+
+
+def projection(channels: int, linear: bool) -> nn.Module:
+    return nn.Linear(channels, channels) if linear else nn.Conv2d(channels, channels, 1)
+
+
+def project(layer: nn.Module, x: Tensor) -> Tensor:
+    """Pictures [b, c, h, w] to projected tokens [b, (h w), c]."""
+    if isinstance(layer, nn.Conv2d):
+        return rearrange(layer(x), "b c h w -> b (h w) c")
+    return layer(rearrange(x, "b c h w -> b (h w) c"))
+
+
+def unproject(layer: nn.Module, tokens: Tensor, height: int) -> Tensor:
+    """Tokens [b, (h w), c] to projected pictures [b, c, h, w]."""
+    if isinstance(layer, nn.Conv2d):
+        return layer(rearrange(tokens, "b (h w) c -> b c h w", h=height))
+    return rearrange(layer(tokens), "b (h w) c -> b c h w", h=height)
+
+
+class TemporalTransformer(nn.Module):
+    """Temporal blocks over the pixels of a window (AnimateDiff's motion module), with a norm of each frame by itself."""
+
+    def __init__(self, channels: int, config: TemporalConfig):
+        super().__init__()
+        width = channels // config.division
+        self.norm = GroupNorm(32, channels, 1e-6)
+        self.proj_in = nn.Linear(channels, width)
+        self.transformer_blocks = nn.ModuleList(
+            TemporalBlock(width, config.heads, config.attentions, widening=4, positions=config.positions)
+            for _ in range(config.blocks)
+        )
+        self.proj_out = nn.Linear(width, channels)
+
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        tokens = self.proj_in(rearrange(self.norm(x), "(b t) c h w -> (b h w) t c", t=frames))
+        for block in self.transformer_blocks:
+            tokens = block(tokens)
+        return x + rearrange(self.proj_out(tokens), "(b h w) t c -> (b t) c h w", h=x.shape[2], w=x.shape[3])
+
+
+class Block(nn.Module):
+    """Layers of [residual block, spatial transformer, temporal transformer] at one size; the last two where there are any."""
+
+    def __init__(self, channels: list[tuple[int, int]], config: UNetConfig, attentions: list[nn.Module], temporal: bool):
+        """`channels` that go into and come out of each residual block; `temporal`: whether there are such transformers."""
+        super().__init__()
+        self.resnets = nn.ModuleList(Resnet(before, after, config) for before, after in channels)
+        self.attentions = nn.ModuleList(attentions) if attentions else None
+        self.motion_modules = None
+        if temporal:
+            count = len(attentions) or len(channels)
+            self.motion_modules = nn.ModuleList(TemporalTransformer(after, config.temporal) for _, after in channels[:count])
+
+    def attend(self, layer: int, x: Tensor, sees: Sees) -> Tensor:
+        if self.attentions is not None:
+            x = self.attentions[layer](x, sees)
+        if self.motion_modules is not None:
+            x = self.motion_modules[layer](x, sees.frames)
+        return x
+
+
+class DownBlock(Block):
+    def __init__(self, channels, config, attentions, temporal, halve: bool):
+        super().__init__(channels, config, attentions, temporal)
+        width = channels[-1][1]
+        self.downsamplers = None
+        if halve:
+            layer = Downsample2D(width, use_conv=True, out_channels=width, padding=config.downsample_padding, name="op")
+            self.downsamplers = nn.ModuleList([layer])
+
+    def forward(self, x: Tensor, sees: Sees, skips: list[Tensor]) -> Tensor:
+        """Each layer's output is added to `skips`, and the halved one."""
+        for layer, resnet in enumerate(self.resnets):
+            x = self.attend(layer, resnet(x, sees), sees)
+            skips.append(x)
+        if self.downsamplers is not None:
+            x = self.downsamplers[0](x)
+            skips.append(x)
+        return x
+
+
+class MidBlock(Block):
+    def forward(self, x: Tensor, sees: Sees) -> Tensor:
+        x = self.resnets[0](x, sees)
+        return self.resnets[1](self.attend(0, x, sees), sees)
+
+
+class UpBlock(Block):
+    def __init__(self, channels, config, attentions, temporal, double: bool):
+        super().__init__(channels, config, attentions, temporal)
+        width = channels[-1][1]
+        self.upsamplers = None
+        if double:
+            self.upsamplers = nn.ModuleList([Upsample2D(width, use_conv=True, out_channels=width)])
+
+    def forward(self, x: Tensor, sees: Sees, skips: list[Tensor]) -> Tensor:
+        """Each layer takes the last of `skips`; doubling gives the size of the next, so odd sizes come back whole."""
+        for layer, resnet in enumerate(self.resnets):
+            x = self.attend(layer, resnet(cat((x, skips.pop()), 1), sees), sees)
+        return x if self.upsamplers is None else self.upsamplers[0](x, output_size=skips[-1].shape[2:])
