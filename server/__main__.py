@@ -1,4 +1,4 @@
-"""The console command `understudy`: serve, engines, generate, control."""
+"""The console command `understudy`: serve, engines, generate, control, parity."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from . import control, generate
+    from . import control, generate, parity
 
     parser = argparse.ArgumentParser(prog="understudy", description="Footage of your character from pose clips.")
     parser.add_argument("--version", action="version", version=f"understudy {VERSION}")
@@ -56,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     pictures = commands.add_parser("control", help="draw a clip as control pictures, for other tools")
     control.add_arguments(pictures)
     pictures.set_defaults(run=control.control)
+
+    compared = commands.add_parser("parity", help="do a run of an engine's authors' code again, and compare")
+    parity.add_arguments(compared)
+    compared.set_defaults(run=parity.parity)
     return parser
 
 

@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "server.worker_main": (
         "server", "core.errors", "core.files", "core.protocol", "core.pose.clip", "core.pose.reference", "core.engines",
     ),
+    "server.parity": ("core.errors", "core.engines"),
     "server.control": ("server", "core.errors", "core.files", "core.pose", "core.control"),
     "server": (
         "server", "core.errors", "core.files", "core.protocol", "core.pose.clip", "core.pose.reference", "core.engines.catalog",

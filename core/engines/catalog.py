@@ -127,6 +127,63 @@ class EngineSpec:
         }
 
 
+def _published(engine: str, width: int, height: int, **settings: Any) -> GenerationSettings:
+    """Settings of the AnimateAnyone kind of code: windows that loop, and count alike where they overlap."""
+    return GenerationSettings(
+        engine=engine, width=width, height=height, context_overlap=4, context_layout="loop", context_fusion="flat", **settings
+    )
+
+
+_SCHEDULERS = ("ddim", "dpm++", "lcm", "tcd")
+_ALIGNED = {"context_layout": "aligned", "context_fusion": "triangle"}
+_PRESETS = {
+    "exact": {},
+    "fast": {**_ALIGNED, "scheduler": "dpm++", "steps": 15, "guidance_share": 0.6},
+    "draft": {**_ALIGNED, "scheduler": "dpm++", "steps": 8, "guidance_share": 0.25, "width": 384, "height": 512},
+}
+_HUB = "https://huggingface.co/"
+_STABLE_DIFFUSION = "stable-diffusion-v1-5"
+_SD15 = f"{_HUB}stable-diffusion-v1-5/stable-diffusion-v1-5"
+_AUTOENCODER_FILES = (
+    WeightsFile(("sd-vae-ft-mse/config.json",), f"{_HUB}stabilityai/sd-vae-ft-mse"),
+    WeightsFile(("sd-vae-ft-mse/diffusion_pytorch_model",), f"{_HUB}stabilityai/sd-vae-ft-mse", 335),
+)
+_IMAGE_ENCODER_FILES = (
+    WeightsFile(("image_encoder/config.json",), f"{_HUB}lambdalabs/sd-image-variations-diffusers"),
+    WeightsFile(
+        ("image_encoder/model", "image_encoder/pytorch_model"), f"{_HUB}lambdalabs/sd-image-variations-diffusers", 1216
+    ),
+    WeightsFile((f"{_STABLE_DIFFUSION}/unet/config.json",), _SD15),
+)
+_MOORE = f"{_HUB}patrolli/AnimateAnyone"
+_ANIMATE_ANYONE_FILES = (
+    WeightsFile(("denoising_unet",), _MOORE, 3438),
+    WeightsFile(("motion_module",), _MOORE, 1817),
+    WeightsFile(("reference_unet",), _MOORE, 3438),
+    WeightsFile(("pose_guider",), _MOORE, 4),
+    *_IMAGE_ENCODER_FILES,
+    *_AUTOENCODER_FILES,
+)
+
+
+def _magic(name: str, megabytes: int = 0) -> WeightsFile:
+    return WeightsFile((f"MagicAnimate/{name}", name), f"{_HUB}zcxu-eric/MagicAnimate", megabytes)
+
+
+_MAGIC_ANIMATE_FILES = (
+    _magic("appearance_encoder/config.json"),
+    _magic("appearance_encoder/diffusion_pytorch_model", 3413),
+    _magic("densepose_controlnet/config.json"),
+    _magic("densepose_controlnet/diffusion_pytorch_model", 1445),
+    _magic("temporal_attention/temporal_attention", 1741),
+    WeightsFile((f"{_STABLE_DIFFUSION}/unet/config.json",), _SD15),
+    WeightsFile((f"{_STABLE_DIFFUSION}/unet/diffusion_pytorch_model",), _SD15, 3438),
+    WeightsFile((f"{_STABLE_DIFFUSION}/text_encoder/config.json",), _SD15),
+    WeightsFile((f"{_STABLE_DIFFUSION}/text_encoder/model", f"{_STABLE_DIFFUSION}/text_encoder/pytorch_model"), _SD15, 492),
+    WeightsFile((f"{_STABLE_DIFFUSION}/tokenizer/vocab.json",), _SD15, 1),
+    *_AUTOENCODER_FILES,
+)
+
 CATALOG: dict[str, EngineSpec] = {
     spec.name: spec
     for spec in (
@@ -142,6 +199,36 @@ CATALOG: dict[str, EngineSpec] = {
             max_people=1,
             defaults=GenerationSettings(engine="understudy", width=192, height=256, steps=10, guidance=1.0),
             presets={"exact": {}, "fast": {"steps": 6}, "draft": {"steps": 3}},
+        ),
+        EngineSpec(
+            name="animate-anyone",
+            title="AnimateAnyone (MooreThreads)",
+            module="animate_anyone",
+            licence="Apache-2.0",
+            memory=MemoryNeeds(parameters=2_600_000_000, window=300, decoding=2500),
+            size_multiple=8,
+            max_pixels=1024 * 1024,
+            reads_prompt=False,
+            max_people=1,
+            defaults=_published("animate-anyone", 512, 784, steps=30, guidance=3.5, context_frames=24),
+            presets=_PRESETS,
+            schedulers=_SCHEDULERS,
+            files=_ANIMATE_ANYONE_FILES,
+        ),
+        EngineSpec(
+            name="magic-animate",
+            title="MagicAnimate",
+            module="magic_animate",
+            licence="BSD-3-Clause",
+            memory=MemoryNeeds(parameters=3_000_000_000, window=300, decoding=2500),
+            size_multiple=8,
+            max_pixels=1024 * 1024,
+            reads_prompt=False,
+            max_people=1,
+            defaults=_published("magic-animate", 512, 512, steps=25, guidance=7.5, context_frames=16),
+            presets=_PRESETS,
+            schedulers=_SCHEDULERS,
+            files=_MAGIC_ANIMATE_FILES,
         ),
     )
 }

@@ -32,17 +32,19 @@ def draw(
     on_progress: OnProgress,
     checkpoint: Checkpoint | None = None,
     preview: Decode | None = None,
+    count: int | None = None,
 ) -> Tensor:
     """Denoise `noise` f32 [T, C, h, w], or go on where `checkpoint` was left, and send the frames as they are decoded.
 
     `predict` and `path` as for `sampler.denoise`. `preview` decodes the middle frame after each step, roughly but fast; None:
-    `decode`. The clean latents are returned.
+    `decode`. Of a clip that was lengthened for the model's sake only the first `count` frames are sent. All clean latents are
+    returned.
     """
     latents, done = noise, 0
     if checkpoint and (kept := checkpoint.load()):
         latents, done = kept.latents.to(noise.device), kept.step
         path.resume(done, [part.to(noise.device) for part in kept.memory])
-    middle = len(noise) // 2
+    middle = len(noise[:count]) // 2
 
     def on_step(step: int, latents: Tensor, clean: Tensor) -> None:
         if checkpoint:
@@ -51,9 +53,9 @@ def draw(
         on_progress(StepDone(step, len(path.times)))
 
     latents = sampler.denoise(predict, latents, path, done, on_step)
-    batch = decode_batch(PIXELS * latents.shape[-1] * latents.shape[-2])
-    for start in range(0, len(latents), batch):
-        for index, image in enumerate(decode(latents[start : start + batch]), start):
+    wanted, batch = latents[:count], decode_batch(PIXELS * latents.shape[-1] * latents.shape[-2])
+    for start in range(0, len(wanted), batch):
+        for index, image in enumerate(decode(wanted[start : start + batch]), start):
             on_progress(FrameReady(index, image))
     return latents
 

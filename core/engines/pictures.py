@@ -36,7 +36,7 @@ def fit(picture: np.ndarray, width: int, height: int) -> np.ndarray:
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
     """Pictures uint8 [n, H, W, 3] to f32 [n, 3, H, W] in 0..1."""
-    return rearrange(torch.from_numpy(np.ascontiguousarray(pictures)), "n h w c -> n c h w").float() / 255
+    return rearrange(torch.tensor(pictures), "n h w c -> n c h w").float() / 255
 
 
 def to_pictures(images: Tensor) -> np.ndarray:

@@ -28,10 +28,12 @@ def compute_dtype(device: torch.device, runtime: Runtime) -> torch.dtype:
     return DTYPES[fastest(device) if runtime.precision == "auto" else runtime.precision]
 
 
-def place(module: nn.Module, device: torch.device, runtime: Runtime) -> None:
-    """Make `module` ready to be run on `device`, in `compute_dtype`, its convolutions channels last."""
+def place(
+    module: nn.Module, device: torch.device, runtime: Runtime, layout: torch.memory_format = torch.channels_last
+) -> None:
+    """Make `module` ready to be run on `device`, in `compute_dtype`, its convolutions' weights in that layout."""
     dtype = compute_dtype(device, runtime)
-    module.eval().requires_grad_(False).to(dtype=dtype, memory_format=torch.channels_last)
+    module.eval().requires_grad_(False).to(dtype=dtype, memory_format=layout)
     if runtime.precision == "float8":
         apply_layerwise_casting(module, torch.float8_e4m3fn, dtype)
     if runtime.offload and device.type != "cpu":

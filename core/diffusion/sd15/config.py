@@ -13,8 +13,8 @@ from ...errors import InvalidWeights
 class TemporalConfig:
     """The temporal modules: how they look, and after which (resnet, attention) pairs they stand.
 
-    `levels` are those at whose size, a 2 ** level-th of the latents', there are modules, on the way down (`down`) and up; `mid`:
-    also in between. `positions` is the longest window; `division` narrows the modules by that factor.
+    `levels` are those at whose size, a 2 ** level-th of the latents', there are modules, on the way down (`down`) and up;
+    `mid`: also in between. `positions` is the longest window; `division` narrows the modules by that factor.
     """
 
     heads: int = 8
@@ -31,8 +31,8 @@ class TemporalConfig:
 class UNetConfig:
     """Stable Diffusion 1.5's UNet, and every other of its kind. All tuples run from the finest level to the coarsest.
 
-    `heads` of each level; `attends`: whether the level has spatial attention. `joint_norm`: the residual blocks' group norm takes
-    its statistics over all frames of a window, as in MagicAnimate, and not over each frame, as in AnimateAnyone.
+    `heads` of each level; `attends`: whether the level has spatial attention. `joint_norm`: the residual blocks' group norm
+    takes its statistics over all frames of a window, as in MagicAnimate, and not over each frame, as in AnimateAnyone.
     """
 
     in_channels: int = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -21,6 +22,13 @@ class PoseGuider(nn.Module):
             self.blocks.append(nn.Conv2d(before, before, 3, padding=1))
             self.blocks.append(nn.Conv2d(before, after, 3, padding=1, stride=2))
         self.conv_out = nn.Conv2d(widths[-1], channels, 3, padding=1)
+
+    @classmethod
+    def shaped_as(cls, tensors: Mapping[str, Tensor]) -> PoseGuider:
+        """A guider of the widths that a checkpoint has."""
+        weights = [value for key, value in tensors.items() if key.endswith("weight")]
+        inner = [tensors[f"blocks.{index}.weight"].shape[0] for index in range(1, len(weights) - 2, 2)]
+        return cls(tensors["conv_out.weight"].shape[0], (tensors["conv_in.weight"].shape[0], *inner))
 
     def forward(self, pictures: Tensor) -> Tensor:
         h = nn.functional.silu(self.conv_in(pictures))

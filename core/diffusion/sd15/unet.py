@@ -33,6 +33,7 @@ class Trunk(nn.Module):
             temporal = self._is_temporal(level) and config.temporal.down
             self.down_blocks.append(DownBlock(widths, config, attentions, temporal, halve=level < coarsest))
             before = width
+        self.transformers_down = self.transformers
         temporal = config.temporal is not None and config.temporal.mid
         attentions = [self._attention(coarsest)]
         self.mid_block = MidBlock([(before, before)] * 2, config, attentions, temporal)
@@ -158,7 +159,7 @@ class ReferenceEncoder(UNet):
         return [*block, f"{last}.proj_out.*", "conv_norm_out.*", "conv_out.*"]
 
     def forward(self, latents: Tensor, time: float, text: Tensor) -> list[Tensor]:
-        """A reference's latents [1, 4, h, w] and text tokens [1, l, c] to tokens [1, n, c], in the order the transformers run."""
+        """A reference's latents [1, 4, h, w] and text tokens [1, l, c] to tokens [1, n, c] of each transformer."""
         sees = Sees(self.embed(time), 1, self.read_text(text), [None] * self.transformers, [])
         h, skips = self.descend(self.conv_in(latents), sees)
         self.ascend(self.mid_block(h, sees), skips, sees)

@@ -1,0 +1,93 @@
+"""AnimateAnyone (Hu 2023), as MooreThreads published weights of it: https://github.com/MooreThreads/Moore-AnimateAnyone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..diffusion.sd15.clip import PICTURE, ImageEncoder
+from ..diffusion.sd15.config import TemporalConfig, UNetConfig
+from ..diffusion.sd15.guiders import PoseGuider
+from ..diffusion.sd15.unet import Denoiser, ReferenceEncoder
+from .catalog import CATALOG
+from .checkpoints import read, read_config
+from .clip_diffusion import ClipDiffusionEngine, Controls, Published, Side, Take, without_wrappers
+from .layout import find
+from .pictures import to_tensor
+
+SCHEDULER = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "linear",
+    "clip_sample": False,
+    "steps_offset": 1,
+    "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+}
+
+
+def create() -> AnimateAnyoneEngine:
+    return AnimateAnyoneEngine()
+
+
+class AnimateAnyoneEngine(ClipDiffusionEngine):
+    spec = CATALOG["animate-anyone"]
+    published = Published(SCHEDULER, TemporalConfig(positions=32))
+    controls = ("dwpose",)
+
+    def load_networks(self, weights: Path) -> None:
+        network = read_config(find(weights, "stable-diffusion-v1-5/unet/config.json"))
+        clip = find(weights, "image_encoder/model", "image_encoder/pytorch_model")
+        unet, temporal, reference = (find(weights, name) for name in ("denoising_unet", "motion_module", "reference_unet"))
+        config = UNetConfig.from_json(network, temporal=self.published.temporal, joint_norm=self.published.joint_norm)
+        self.denoiser = self._loaded(
+            lambda: Denoiser(config), without_wrappers(read(temporal) | read(unet)), f"{unet.name} with {temporal.name}"
+        )
+        with torch.device("meta"):
+            unread = ReferenceEncoder(config).unread
+        self.reference_encoder = self._loaded(lambda: ReferenceEncoder(config), read(reference), reference.name, unread)
+        config_of_clip = read_config(find(weights, "image_encoder/config.json"))
+        self.image_encoder = self._loaded(lambda: ImageEncoder(config_of_clip), read(clip), clip.name)
+        self.load_guiders(weights, config)
+
+    def load_guiders(self, weights: Path, config: UNetConfig) -> None:
+        path = find(weights, "pose_guider")
+        tensors = read(path)
+        self.guider = self._loaded(lambda: PoseGuider.shaped_as(tensors), tensors, path.name)
+
+    def guide(self, pictures: list[Tensor]) -> Tensor:
+        """Features [n, c, h, w] of control pictures [n, 3, H, W], for each kind of `controls`."""
+        return self.guider(*pictures)
+
+    def prepare(self, picture: np.ndarray, controls: Controls) -> Take:
+        small = np.asarray(Image.fromarray(picture).resize((PICTURE, PICTURE)))
+        text = self.image_encoder(self.to_device(to_tensor(small[None])))[:, None]  # [1, 1, c]: one token
+        written = self.reference_encoder(self.encode(picture), 0, text)
+        bank = self.denoiser.read_reference(self.as_written(written))
+        nothing = [None] * len(bank)
+        return _Take(
+            self.denoiser,
+            Side(self.denoiser.read_text(text), bank),
+            Side(self.denoiser.read_text(torch.zeros_like(text)), nothing),
+            self.features(self.guide, controls),
+        )
+
+
+class _Take(Take):
+    def __init__(self, denoiser: Denoiser, with_reference: Side, without: Side, features):
+        self._denoiser = denoiser
+        self._with, self._without = with_reference, without
+        self._features = features
+
+    def begin_step(self, t: float) -> None:
+        self._embedding = self._denoiser.embed(t)
+
+    def predict(self, latents: Tensor, frames: list[int], count: int, guided: bool) -> tuple[Tensor, Tensor | None]:
+        pose = self._features(frames)
+        output = self._denoiser(latents, self._with.sees(self._embedding, count), pose)
+        return output, self._denoiser(latents, self._without.sees(self._embedding, count), pose) if guided else None

@@ -1,0 +1,265 @@
+"""What the engines on Stable Diffusion 1.5's networks share: their autoencoder, windows, guidance, and the way from pictures in
+to frames out. Each family's own file says what it reads and how."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from einops import rearrange
+from torch import Tensor, nn
+
+from ..control.guide import draw as draw_control
+from ..diffusion.attention import KeyValue
+from ..diffusion.schedulers import make_path
+from ..diffusion.sd15.blocks import Sees
+from ..diffusion.sd15.config import TemporalConfig
+from ..diffusion.windows import fuse, plan
+from ..pose.clip import PoseClip
+from ..protocol import DECODE_BATCH, GenerationSettings
+from .catalog import EngineSpec
+from .checkpoints import load_into, read, read_config
+from .drawing import Checkpoint, draw, fingerprint
+from .interface import OnProgress, Runtime, Working
+from .layout import find
+from .memory import free_bytes, shortage_named
+from .pictures import canvas, fit, pad, to_pictures, to_tensor
+from .placement import compute_dtype, place
+
+LATENT_SCALE = 0.18215  # of the autoencoder's latents to those that are denoised: Stable Diffusion 1.5's
+LATENT_CHANNELS = 4
+KEPT_FEATURES = 96  # frames: control features of so many are kept, of the rest computed anew, so that memory does not grow
+MOST_WINDOWS = 4  # in one pass, where there is memory
+
+Controls = Callable[[Sequence[int]], Sequence[np.ndarray]]
+"""From frames' indices to their control pictures, uint8 [n, H, W, 3] for each kind that the engine reads."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a family's code holds beside its checkpoints: all of it can be changed to compare with other runs of that code.
+
+    scheduler: diffusers' names; reference: which spatial transformers read the reference, "full" or only "midup".
+    """
+
+    scheduler: Mapping[str, Any]
+    temporal: TemporalConfig
+    reference: str = "full"
+    joint_norm: bool = False
+
+
+class Take(ABC):
+    """One job on its way: all that stays the same while it is denoised."""
+
+    @abstractmethod
+    def begin_step(self, t: float) -> None:
+        """Prepare what changes from step to step but not from window to window."""
+
+    @abstractmethod
+    def predict(self, latents: Tensor, frames: list[int], count: int, guided: bool) -> tuple[Tensor, Tensor | None]:
+        """The network's output for latents [(b n), C, h, w] of `frames`, `count` = n to a window; and, where `guided`, that
+        without reference and text."""
+
+
+class ClipDiffusionEngine(ABC):
+    """An engine on Stable Diffusion 1.5's networks. Its subclasses load theirs and prepare takes."""
+
+    spec: EngineSpec
+    published: Published
+    controls: tuple[str, ...]  # kinds of control pictures, keys of `control.guide.PICTURES`
+    enforced: Mapping[str, Any] = {}  # of the scheduler, by the published code, whatever is configured
+    frames_multiple = 1  # the published code lengthens clips to a multiple of this
+
+    def load(self, device: str, weights: Path | None = None, runtime: Runtime = Runtime()) -> None:  # noqa: B008
+        """See `Engine.load`."""
+        assert weights is not None, f"engine {self.spec.name} has files"
+        self.device, self.runtime = torch.device(device), runtime
+        self.dtype = compute_dtype(self.device, runtime)
+        # In float32 results are compared with the published code's, whose last bits depend on the layout too.
+        self.layout = torch.contiguous_format if self.dtype == torch.float32 else torch.channels_last
+        with shortage_named(f"Engine {self.spec.name}"):
+            config = read_config(find(weights, "sd-vae-ft-mse/config.json"))
+            path = find(weights, "sd-vae-ft-mse/diffusion_pytorch_model")
+            tensors = with_present_names(read(path))
+            self.autoencoder = self._loaded(lambda: AutoencoderKL.from_config(config), tensors, path.name)
+            self.load_networks(weights)
+
+    @abstractmethod
+    def load_networks(self, weights: Path) -> None:
+        """Read the family's own files. Raises `InvalidWeights`."""
+
+    @abstractmethod
+    def prepare(self, picture: np.ndarray, controls: Controls) -> Take:
+        """`picture` uint8 [H, W, 3] is the reference, of the frames' size."""
+
+    def noise(self, frames: int, height: int, width: int, seed: int) -> Tensor:
+        """Noise f32 [frames, C, h, w] as the published code draws it on the CPU."""
+        shape = (1, LATENT_CHANNELS, frames, height // 8, width // 8)
+        return rearrange(torch.randn(shape, generator=torch.Generator().manual_seed(seed)), "1 c t h w -> t c h w")
+
+    def generate(
+        self,
+        clip: PoseClip,
+        references: Sequence[np.ndarray],
+        settings: GenerationSettings,
+        on_progress: OnProgress,
+        checkpoint: Path | None = None,
+        initial_latents: Tensor | None = None,
+        return_latents: bool = False,
+    ) -> Tensor | None:
+        """See `Engine.generate`. `initial_latents` f32 [T, 4, H/8, W/8] in place of noise from the seed; with `return_latents`
+        the denoised ones, of the same shape, are returned."""
+        self.spec.check(settings, len(clip.people))
+        width, height = canvas(settings.width, settings.height, self.spec.size_multiple)
+        reference = fit(references[0], settings.width, settings.height)
+
+        def controls(frames: Sequence[int]) -> list[np.ndarray]:
+            kinds = (draw_control(clip, kind, settings.width, settings.height, frames) for kind in self.controls)
+            return [pad(np.stack(list(kind)), width, height) for kind in kinds]
+
+        kept = Checkpoint(checkpoint, fingerprint(clip, [reference], settings)) if checkpoint else None
+        picture = pad(reference, width, height)
+        latents = self.render(controls, len(clip), picture, settings, on_progress, kept, initial_latents)
+        return latents if return_latents else None
+
+    def render(
+        self,
+        controls: Controls,
+        frames: int,
+        picture: np.ndarray,
+        settings: GenerationSettings,
+        on_progress: OnProgress,
+        checkpoint: Checkpoint | None = None,
+        initial_latents: Tensor | None = None,
+    ) -> Tensor:
+        """Draw `frames` frames of control pictures and a reference `picture` that have the canvas's size; the latents."""
+        with torch.inference_mode(), shortage_named(f"A window of {settings.width} x {settings.height}"):
+            height, width = picture.shape[:2]
+            if initial_latents is None:
+                multiple = self.frames_multiple if settings.context_layout != "aligned" else 1
+                initial_latents = self.noise(-(-frames // multiple) * multiple, height, width, settings.seed)
+            take = self.prepare(picture, lambda asked: controls([min(frame, frames - 1) for frame in asked]))
+            path = make_path(settings.scheduler or "ddim", self.published.scheduler, settings.steps, settings.seed)
+
+            def decode(latents: Tensor) -> np.ndarray:
+                return to_pictures(self.decode(latents)[:, :, : settings.height, : settings.width])
+
+            noise = initial_latents.to(self.device)
+            predict = self._predictor(take, len(noise), settings, path.times, on_progress)
+            return draw(predict, noise, path, decode, on_progress, checkpoint, count=frames)
+
+    def _predictor(
+        self, take: Take, frames: int, settings: GenerationSettings, times: list[float], on_progress: OnProgress
+    ) -> Callable[[Tensor, float], Tensor]:
+        """What gives the network's guided output for all frames of a clip, from their latents and the time."""
+        layout, stride = settings.context_layout, settings.context_stride
+        windows = plan(frames, settings.context_frames, settings.context_overlap, layout, stride)
+        guided_times = times[: math.ceil(settings.guidance_share * len(times))] if settings.guidance > 1 else []
+        batch = self._windows_at_once(settings, windows.shape[1])
+        # Without guidance the published code forgets to divide the sum of overlapping windows by their number.
+        undivided = settings.preset == "exact" and layout != "aligned" and settings.guidance <= 1
+        counts = sum(torch.bincount(window.unique(), minlength=frames) for window in windows) if undivided else None
+
+        def predict(latents: Tensor, t: float) -> Tensor:
+            take.begin_step(t)
+
+            def window(rows: Tensor) -> Tensor:
+                on_progress(Working())
+                count, shown = rows.shape[1], rows.flatten()
+                some = latents[shown.to(latents.device)].to(self.dtype, memory_format=self.layout)
+                output, without = take.predict(some, shown.tolist(), count, t in guided_times)
+                if without is not None:
+                    output = without + settings.guidance * (output - without)
+                return rearrange(output.float(), "(b t) c h w -> b t c h w", t=count)
+
+            fused = fuse(windows, window, settings.context_fusion, batch)
+            return fused if counts is None else fused * counts.to(fused)[:, None, None, None]
+
+        return predict
+
+    def _windows_at_once(self, settings: GenerationSettings, count: int) -> int:
+        """Several small windows fill a large GPU better than one; a CPU gains nothing."""
+        if self.device.type == "cpu":
+            return 1
+        return max(1, min(MOST_WINDOWS, free_bytes(str(self.device)) // (2 * self.spec.memory.working_bytes(settings, count))))
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents f32 [n, 4, h, w] to images f32 [n, 3, 8h, 8w] in 0..1."""
+        images = self.autoencoder.decode(self.to_device(latents / LATENT_SCALE)).sample
+        return (images.float() / 2 + 0.5).clamp(0, 1)
+
+    def encode(self, picture: np.ndarray) -> Tensor:
+        """A picture uint8 [H, W, 3] to latents [1, 4, H/8, W/8]."""
+        encoded = self.autoencoder.encode(self.to_device(to_tensor(picture[None]) * 2 - 1))
+        return encoded.latent_dist.mean * LATENT_SCALE
+
+    def to_device(self, images: Tensor) -> Tensor:
+        return images.to(self.device, self.dtype, memory_format=self.layout)
+
+    def as_written(self, tokens: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """A reference's tokens as the published code passes them on: through sixteen bits, whatever it computes in."""
+        return [None if written is None else written.half().to(self.dtype) for written in tokens]
+
+    def features(self, compute: Callable[[list[Tensor]], Tensor], controls: Controls) -> Features:
+        return Features(lambda frames: compute([to_tensor(kind).to(self.device, self.dtype) for kind in controls(frames)]))
+
+    def _loaded(
+        self, build: Callable[[], nn.Module], tensors: Mapping[str, Tensor], what: str, ignore: Sequence[str] = ()
+    ) -> Any:
+        """The module that `build` makes, with the weights `tensors`, ready on the device."""
+        with torch.device("meta"):
+            module = build()
+        load_into(module, tensors, what, (*ignore, "*.position_ids"))
+        place(module, self.device, self.runtime, self.layout)
+        return module
+
+
+class Features:
+    """What is computed of frames' control pictures: drawn when first asked for, and kept of the first frames of a clip."""
+
+    def __init__(self, compute: Callable[[list[int]], Tensor]):
+        self._compute = compute
+        self._kept: dict[int, Tensor] = {}
+
+    def __call__(self, frames: list[int]) -> Tensor:
+        """Of frames by index, [n, c, h, w]."""
+        missing = sorted({frame for frame in frames if frame not in self._kept})
+        fresh: dict[int, Tensor] = {}
+        for start in range(0, len(missing), DECODE_BATCH):
+            some = missing[start : start + DECODE_BATCH]
+            fresh |= dict(zip(some, self._compute(some), strict=True))
+        self._kept |= {frame: feature for frame, feature in fresh.items() if frame < KEPT_FEATURES}
+        return torch.stack([fresh[frame] if frame in fresh else self._kept[frame] for frame in frames])
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one side of guidance sees: with the reference and the text, or without."""
+
+    text: list[KeyValue | Tensor]
+    bank: list[KeyValue | None]
+
+    def sees(self, embedding: Tensor, frames: int) -> Sees:
+        return Sees(embedding, frames, self.text, self.bank)
+
+
+def with_present_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """An autoencoder's weights with the names that diffusers gave its attention after the first checkpoints."""
+    renames = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+    renamed = {}
+    for key, value in tensors.items():
+        *path, layer, kind = key.split(".")
+        renamed[".".join([*path, renames.get(layer, layer) if "attentions" in path else layer, kind])] = value
+    return renamed
+
+
+def without_wrappers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of temporal modules without the level of names that held nothing else."""
+    return {key.replace(".temporal_transformer.", "."): value for key, value in tensors.items()}

@@ -1,0 +1,125 @@
+"""MagicAnimate (Xu 2023): https://github.com/magic-research/magic-animate. Written from facts alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..diffusion.sd15.clip import TextEncoder
+from ..diffusion.sd15.config import TemporalConfig, UNetConfig
+from ..diffusion.sd15.unet import ControlNet, Denoiser, ReferenceEncoder
+from ..errors import InvalidWeights
+from .catalog import CATALOG
+from .checkpoints import read, read_config
+from .clip_diffusion import ClipDiffusionEngine, Controls, Features, Published, Side, Take, without_wrappers
+from .layout import find
+
+ENFORCED = {"steps_offset": 1, "clip_sample": False}  # not in its configuration: its pipeline sets them
+NOISE_FRAMES = 16  # drawn once, and repeated over the clip
+
+
+def create() -> MagicAnimateEngine:
+    return MagicAnimateEngine()
+
+
+class MagicAnimateEngine(ClipDiffusionEngine):
+    spec = CATALOG["magic-animate"]
+    published = Published(
+        {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "linear", **ENFORCED},
+        TemporalConfig(positions=24, mid=False),
+        reference="midup",
+        joint_norm=True,
+    )
+    controls = ("densepose",)
+    enforced = ENFORCED
+    frames_multiple = NOISE_FRAMES
+
+    def load_networks(self, weights: Path) -> None:
+        base = "stable-diffusion-v1-5"
+        unet = find(weights, f"{base}/unet/diffusion_pytorch_model")
+        temporal = find(weights, *_places("temporal_attention/temporal_attention"))
+        config = UNetConfig.from_json(
+            read_config(find(weights, f"{base}/unet/config.json")),
+            temporal=self.published.temporal,
+            joint_norm=self.published.joint_norm,
+        )
+        modules = {key: value for key, value in read(temporal, ("module.", "unet.")).items() if "motion_modules" in key}
+        self.denoiser = self._loaded(
+            lambda: Denoiser(config), without_wrappers(read(unet) | modules), f"{unet.name} with {temporal.name}"
+        )
+        self.appearance_encoder = self._load_part(weights, "appearance_encoder", ReferenceEncoder)
+        self.controlnet = self._load_part(weights, "densepose_controlnet", ControlNet)
+        text = find(weights, f"{base}/text_encoder/model", f"{base}/text_encoder/pytorch_model")
+        config_of_text = read_config(find(weights, f"{base}/text_encoder/config.json"))
+        self.text_encoder = self._loaded(lambda: TextEncoder(config_of_text), read(text), text.name)
+        self.empty_prompt = empty_prompt(
+            read_config(find(weights, f"{base}/tokenizer/vocab.json")), config_of_text["max_position_embeddings"]
+        )
+
+    def _load_part(self, weights: Path, name: str, kind: type[ReferenceEncoder] | type[ControlNet]):
+        path = find(weights, *_places(f"{name}/diffusion_pytorch_model"))
+        file = read_config(find(weights, *_places(f"{name}/config.json")))
+        config = UNetConfig.from_json(file)
+        if kind is ControlNet:
+            widths = tuple(file["conditioning_embedding_out_channels"])
+            return self._loaded(lambda: ControlNet(config, widths), read(path), f"{name}/{path.name}")
+        with torch.device("meta"):
+            unread = ReferenceEncoder(config).unread
+        return self._loaded(lambda: ReferenceEncoder(config), read(path), f"{name}/{path.name}", unread)
+
+    def noise(self, frames: int, height: int, width: int, seed: int) -> Tensor:
+        some = super().noise(NOISE_FRAMES, height, width, seed)
+        return some.repeat(-(-frames // NOISE_FRAMES), 1, 1, 1)[:frames]
+
+    def prepare(self, picture: np.ndarray, controls: Controls) -> Take:
+        text = self.text_encoder(torch.tensor([self.empty_prompt], device=self.device))
+        embed = self.controlnet.controlnet_cond_embedding
+        return _Take(self, self.encode(picture), text, self.features(lambda pictures: embed(*pictures), controls))
+
+
+class _Take(Take):
+    """Text and negative text are empty both, so that guidance is by the reference alone."""
+
+    def __init__(self, engine: MagicAnimateEngine, reference: Tensor, text: Tensor, features: Features):
+        self._engine = engine
+        self._reference, self._text = reference, text
+        self._read = engine.denoiser.read_text(text)
+        self._read_by_control = engine.controlnet.read_text(text)
+        self._features = features
+
+    def begin_step(self, t: float) -> None:
+        engine = self._engine
+        self._t, self._embedding = t, engine.denoiser.embed(t)
+        written = engine.as_written(engine.appearance_encoder(self._reference, t, self._text))
+        if engine.published.reference == "midup":
+            written[: engine.denoiser.transformers_down] = [None] * engine.denoiser.transformers_down
+        self._bank = engine.denoiser.read_reference(written)
+
+    def predict(self, latents: Tensor, frames: list[int], count: int, guided: bool) -> tuple[Tensor, Tensor | None]:
+        denoiser = self._engine.denoiser
+        control = self._engine.controlnet(latents, self._features(frames), self._t, self._read_by_control)
+        sees = Side(self._read, self._bank).sees(self._embedding, count)
+        if not guided:
+            return denoiser(latents, sees, control=control), None
+        without = Side(self._read, [None] * len(self._bank)).sees(self._embedding, count)
+        if self._engine.published.reference == "full":
+            return denoiser(latents, sees, control=control), denoiser(latents, without, control=control)
+        down = denoiser.begin(latents, without, control=control)  # nothing reads the reference yet: the same for both
+        return denoiser.finish(*down, sees), denoiser.finish(*down, without)
+
+
+def empty_prompt(vocabulary: dict[str, int], length: int) -> list[int]:
+    """The token ids of an empty prompt: its beginning, and its end to the full length. Raises `InvalidWeights`."""
+    try:
+        begin, end = vocabulary["<|startoftext|>"], vocabulary["<|endoftext|>"]
+    except KeyError as error:
+        raise InvalidWeights(f"The tokenizer's vocab.json lacks {error}.") from error
+    return [begin] + [end] * (length - 1)
+
+
+def _places(name: str) -> tuple[str, str]:
+    """As in MagicAnimate's repository of weights, and as its instructions put it beside the others."""
+    return f"MagicAnimate/{name}", name

@@ -1,0 +1,78 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from understudy.core.engines import catalog, parity
+from understudy.core.engines.interface import Runtime
+from understudy.core.errors import InvalidWeights, UnknownEngine
+
+CASES = Path(__file__).parents[3].parent / "shared/fixtures/parity"
+
+
+@pytest.mark.parametrize("name", ["animate-anyone"])
+def test_a_run_of_the_authors_code_is_reproduced(name):
+    if not CASES.is_dir():
+        pytest.skip("the runs of the authors' code are in ../shared/fixtures/parity, which is not here")
+    assert parity.measure(CASES / name)["latents_rel"] <= 1e-3
+
+
+def test_a_case_is_run_with_its_own_settings(animate_anyone_weights, tmp_path):
+    """A case made with one scheduler, layout and temporal network is reproduced with these, and not with others."""
+    folder = tmp_path / "case"
+    folder.symlink_to(animate_anyone_weights)
+    case = {
+        "family": "animate-anyone", "width": 64, "height": 48, "steps": 2, "guidance": 2.0, "seed": 0,
+        "context_frames": 4, "context_overlap": 2, "context_stride": 2, "closed_loop": False,
+        "scheduler": {"beta_start": 0.001, "beta_end": 0.01, "beta_schedule": "linear", "clip_sample": False},
+        "unet_additional_kwargs": {
+            "use_inflated_groupnorm": True, "use_motion_module": True, "motion_module_resolutions": [1, 2, 4, 8],
+            "motion_module_mid_block": True, "motion_module_decoder_only": False,
+            "motion_module_kwargs": {
+                "num_attention_heads": 4, "num_transformer_block": 1, "attention_block_types": ["Temporal_Self"] * 2,
+                "temporal_position_encoding_max_len": 32, "temporal_attention_dim_div": 1,
+            },
+        },
+    }  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.randint(0, 256, (8, 48, 64, 3), generator=generator, dtype=torch.uint8)
+    noise = torch.randn(7, 4, 6, 8, generator=generator)
+    torch.set_num_threads(1)
+    engine = catalog.create("animate-anyone")
+    engine.published = dataclasses.replace(
+        engine.published,
+        scheduler=case["scheduler"],
+        temporal=dataclasses.replace(engine.published.temporal, heads=4),
+    )
+    engine.load("cpu", folder, Runtime(precision="float32"))
+    asked = dataclasses.replace(
+        engine.spec.settings("exact"), width=64, height=48, steps=2, guidance=2.0, context_frames=4, context_overlap=2,
+        context_stride=2, context_layout="open",
+    )  # fmt: skip
+    controls = pictures[1:].numpy()
+    latents = engine.render(lambda f: [controls[list(f)]], 7, pictures[0].numpy(), asked, lambda _: None, None, noise)
+    with torch.inference_mode():
+        frames = engine.decode(latents)
+    expected = {
+        "reference": pictures[0], "poses": pictures[1:], "initial_latents": noise.transpose(0, 1)[None],
+        "final_latents": latents.transpose(0, 1)[None], "frames": frames.transpose(0, 1)[None],
+    }  # fmt: skip
+    save_file({name: value.contiguous() for name, value in expected.items()}, folder / "expected.safetensors")
+    (folder / "case.json").write_text(json.dumps(case))
+    found = parity.measure(folder)
+    assert found["latents_abs"] < 1e-5 and found["frames_abs"] < 1e-5
+    for other in ({"guidance": 3.0}, {"closed_loop": True}, {"context_stride": 1}, {"scheduler": {}}):
+        (folder / "case.json").write_text(json.dumps(case | other))
+        assert parity.measure(folder)["latents_rel"] > 1e-3
+
+
+def test_a_case_that_is_none_is_refused(animate_anyone_weights, tmp_path):
+    (tmp_path / "case.json").write_text('{"family": "understudy"}')
+    save_file({"reference": torch.zeros(1)}, tmp_path / "expected.safetensors")
+    with pytest.raises(InvalidWeights, match="lacks poses, initial_latents, final_latents, frames"):
+        parity.measure(tmp_path)
+    save_file({name: torch.zeros(1) for name in parity.TENSORS}, tmp_path / "expected.safetensors")
+    with pytest.raises(UnknownEngine, match="case of engine understudy"):
+        parity.measure(tmp_path)
