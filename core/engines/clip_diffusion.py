@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from ..diffusion.attention import KeyValue
 from ..diffusion.schedulers import make_path
 from ..diffusion.sd15.blocks import Sees
 from ..diffusion.sd15.config import TemporalConfig
-from ..diffusion.windows import fuse, plan
+from ..diffusion.windows import Fusion, Layout, fuse, plan
 from ..pose.clip import PoseClip
 from ..protocol import DECODE_BATCH, GenerationSettings
 from .catalog import EngineSpec
@@ -159,7 +159,7 @@ class ClipDiffusionEngine(ABC):
         self, take: Take, frames: int, settings: GenerationSettings, times: list[float], on_progress: OnProgress
     ) -> Callable[[Tensor, float], Tensor]:
         """What gives the network's guided output for all frames of a clip, from their latents and the time."""
-        layout, stride = settings.context_layout, settings.context_stride
+        layout, stride = cast(Layout, settings.context_layout), settings.context_stride
         windows = plan(frames, settings.context_frames, settings.context_overlap, layout, stride)
         guided_times = times[: math.ceil(settings.guidance_share * len(times))] if settings.guidance > 1 else []
         batch = self._windows_at_once(settings, windows.shape[1])
@@ -179,7 +179,7 @@ class ClipDiffusionEngine(ABC):
                     output = without + settings.guidance * (output - without)
                 return rearrange(output.float(), "(b t) c h w -> b t c h w", t=count)
 
-            fused = fuse(windows, window, settings.context_fusion, batch)
+            fused = fuse(windows, window, cast(Fusion, settings.context_fusion), batch)
             return fused if counts is None else fused * counts.to(fused)[:, None, None, None]
 
         return predict
@@ -243,8 +243,8 @@ class Features:
 class Side:
     """What one side of guidance sees: with the reference and the text, or without."""
 
-    text: list[KeyValue | Tensor]
-    bank: list[KeyValue | None]
+    text: Sequence[KeyValue | Tensor]
+    bank: Sequence[KeyValue | None]
 
     def sees(self, embedding: Tensor, frames: int) -> Sees:
         return Sees(embedding, frames, self.text, self.bank)

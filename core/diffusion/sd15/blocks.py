@@ -5,6 +5,7 @@ Pictures are [(b t), c, h, w]: b windows of t frames, each window's frames in a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -31,8 +32,8 @@ class Sees:
 
     embedding: Tensor
     frames: int
-    text: list[KeyValue | Tensor]
-    bank: list[KeyValue | None]
+    text: Sequence[KeyValue | Tensor]
+    bank: Sequence[KeyValue | None]
     written: list[Tensor] | None = field(default=None)
 
 
