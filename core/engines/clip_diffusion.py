@@ -27,7 +27,7 @@ from ..protocol import DECODE_BATCH, GenerationSettings
 from .catalog import EngineSpec
 from .checkpoints import load_into, read, read_config
 from .drawing import Checkpoint, draw, fingerprint
-from .interface import OnProgress, Runtime, Working
+from .interface import OnProgress, Reference, Runtime, Working
 from .layout import find
 from .memory import free_bytes, shortage_named
 from .pictures import canvas, fit, pad, to_pictures, to_tensor
@@ -107,7 +107,7 @@ class ClipDiffusionEngine(ABC):
     def generate(
         self,
         clip: PoseClip,
-        references: Sequence[np.ndarray],
+        references: Sequence[Reference],
         settings: GenerationSettings,
         on_progress: OnProgress,
         checkpoint: Path | None = None,
@@ -118,7 +118,7 @@ class ClipDiffusionEngine(ABC):
         the denoised ones, of the same shape, are returned."""
         self.spec.check(settings, len(clip.people))
         width, height = canvas(settings.width, settings.height, self.spec.size_multiple)
-        reference = fit(references[0], settings.width, settings.height)
+        reference = fit(references[0].picture, settings.width, settings.height)
 
         def controls(frames: Sequence[int]) -> list[np.ndarray]:
             kinds = (draw_control(clip, kind, settings.width, settings.height, frames) for kind in self.controls)

@@ -1,66 +1,20 @@
-"""Tiny networks with random weights, saved in the layout and under the names in which the real ones are published."""
-
-from __future__ import annotations
-
-import json
 from pathlib import Path
 
 import numpy as np
+import published_weights
 import pytest
-import torch
-from diffusers import AutoencoderKL
-from safetensors.torch import save_file
-from torch import nn
-from understudy.core.diffusion.sd15.clip import ImageEncoder, TextEncoder
-from understudy.core.diffusion.sd15.config import TemporalConfig, UNetConfig
-from understudy.core.diffusion.sd15.guiders import PoseGuider
-from understudy.core.diffusion.sd15.unet import ControlNet, Denoiser, ReferenceEncoder
 from understudy.core.pose.clip import PoseClip
 from understudy.core.pose.skeleton import KEYPOINT_COUNT
-
-UNET = {
-    "act_fn": "silu",
-    "attention_head_dim": 8,
-    "block_out_channels": [32, 32, 64, 64],
-    "cross_attention_dim": 32,
-    "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
-    "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
-    "downsample_padding": 1,
-    "flip_sin_to_cos": True,
-    "freq_shift": 0,
-    "in_channels": 4,
-    "out_channels": 4,
-    "layers_per_block": 1,
-    "norm_eps": 1e-05,
-    "norm_num_groups": 32,
-}
-TOWER = {
-    "hidden_act": "quick_gelu",
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "layer_norm_eps": 1e-05,
-    "num_attention_heads": 4,
-    "num_hidden_layers": 1,
-}
-IMAGE_ENCODER = {**TOWER, "image_size": 224, "patch_size": 112, "projection_dim": 32}
-TEXT_ENCODER = {**TOWER, "vocab_size": 4, "max_position_embeddings": 77}
-AUTOENCODER = {
-    "block_out_channels": [32] * 4,
-    "down_block_types": ["DownEncoderBlock2D"] * 4,
-    "up_block_types": ["UpDecoderBlock2D"] * 4,
-    "layers_per_block": 1,
-    "latent_channels": 4,
-}
 
 
 @pytest.fixture(scope="session")
 def animate_anyone_weights(tmp_path_factory) -> Path:
-    return animate_anyone(tmp_path_factory.mktemp("weights") / "animate-anyone")
+    return published_weights.animate_anyone(tmp_path_factory.mktemp("weights") / "animate-anyone")
 
 
 @pytest.fixture(scope="session")
 def magic_animate_weights(tmp_path_factory) -> Path:
-    return magic_animate(tmp_path_factory.mktemp("weights") / "magic-animate")
+    return published_weights.magic_animate(tmp_path_factory.mktemp("weights") / "magic-animate")
 
 
 @pytest.fixture(scope="session")
@@ -71,82 +25,3 @@ def waving() -> PoseClip:
     lens = np.tile(np.array([[100, 0, 32], [0, 100, 48], [0, 0, 1]], np.float32), (frames, 1, 1))
     visible = np.ones((frames, 1, KEYPOINT_COUNT), bool)
     return PoseClip(points, visible, lens, np.zeros(frames, bool), np.arange(frames, dtype=np.int32), 24.0, 64, 96, ("A",))
-
-
-def animate_anyone(folder: Path) -> Path:
-    config = UNetConfig.from_json(UNET, temporal=TemporalConfig(positions=32))
-    denoiser = tensors(Denoiser(config), seed=1)
-    temporal = {key: value for key, value in denoiser.items() if "motion_modules" in key}
-    write(folder / "denoising_unet.pth", {key: value for key, value in denoiser.items() if key not in temporal})
-    write(folder / "motion_module.pth", {wrapped(key): value for key, value in temporal.items()})
-    # The published reference network is whole but for its output: what comes after the last attention is not read.
-    last = "up_blocks.3.attentions.1"
-    rest = {f"{last}.proj_out.weight": torch.zeros(32, 32, 1, 1), f"{last}.transformer_blocks.0.ff.net.2.bias": torch.zeros(32)}
-    write(folder / "reference_unet.pth", tensors(ReferenceEncoder(config), seed=2) | rest)
-    write(folder / "pose_guider.pth", tensors(PoseGuider(32), seed=3))
-    write(folder / "image_encoder/pytorch_model.bin", tensors(ImageEncoder(IMAGE_ENCODER), seed=4), IMAGE_ENCODER)
-    configure(folder / "stable-diffusion-v1-5/unet", UNET)
-    autoencoder(folder)
-    return folder
-
-
-def magic_animate(folder: Path) -> Path:
-    config = UNetConfig.from_json(UNET, temporal=TemporalConfig(positions=24, mid=False), joint_norm=True)
-    denoiser = tensors(Denoiser(config), seed=1)
-    temporal = {key: value for key, value in denoiser.items() if "motion_modules" in key}
-    unet = {key: value for key, value in denoiser.items() if key not in temporal}
-    write(folder / "stable-diffusion-v1-5/unet/diffusion_pytorch_model.safetensors", unet, UNET)
-    trained = {"state_dict": {f"module.unet.{wrapped(key)}": value for key, value in temporal.items()}}
-    write(folder / "MagicAnimate/temporal_attention/temporal_attention.ckpt", trained)
-    part = "diffusion_pytorch_model.safetensors"
-    write(folder / "MagicAnimate/appearance_encoder" / part, tensors(ReferenceEncoder(config), seed=2), UNET)
-    control = UNET | {"conditioning_embedding_out_channels": [16, 32, 96, 256]}
-    write(folder / "MagicAnimate/densepose_controlnet" / part, tensors(ControlNet(config), seed=3), control)
-    text = folder / "stable-diffusion-v1-5/text_encoder/pytorch_model.bin"
-    position_ids = {"text_model.embeddings.position_ids": torch.arange(77)[None]}  # older files have them
-    write(text, tensors(TextEncoder(TEXT_ENCODER), seed=4) | position_ids, TEXT_ENCODER)
-    configure(folder / "stable-diffusion-v1-5/tokenizer", {"a": 0, "<|startoftext|>": 2, "<|endoftext|>": 3}, "vocab.json")
-    autoencoder(folder)
-    return folder
-
-
-def autoencoder(folder: Path) -> None:
-    """As it was first published: with the names that its attention had then."""
-    present = tensors(AutoencoderKL(**AUTOENCODER), seed=5)
-    before = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
-    old = {}
-    for key, value in present.items():
-        for name, first in before.items():
-            key = key.replace(f".{name}.", f".{first}.") if "attentions" in key else key
-        old[key] = value
-    write(folder / "sd-vae-ft-mse/diffusion_pytorch_model.safetensors", old, AUTOENCODER)
-
-
-def wrapped(key: str) -> str:
-    block, index, rest = key.partition(".motion_modules.")[0], *key.partition(".motion_modules.")[2].split(".", 1)
-    return f"{block}.motion_modules.{index}.temporal_transformer.{rest}"
-
-
-def tensors(module: nn.Module, seed: int) -> dict[str, torch.Tensor]:
-    """The module's tensors, each parameter random."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, parameter in module.named_parameters():
-            scale = 0.1 if parameter.ndim > 1 else 0.05
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale + ("norm" in name and "weight" in name))
-    return {key: value.detach().clone() for key, value in module.state_dict().items()}
-
-
-def write(path: Path, content: dict, config: dict | None = None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".safetensors":
-        save_file(content, path)
-    else:
-        torch.save(content, path)
-    if config:
-        configure(path.parent, config)
-
-
-def configure(folder: Path, config: dict, name: str = "config.json") -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(json.dumps(config))

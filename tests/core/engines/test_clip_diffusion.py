@@ -6,7 +6,7 @@ import pytest
 import torch
 from understudy.core.engines import catalog
 from understudy.core.engines.clip_diffusion import KEPT_FEATURES, Features
-from understudy.core.engines.interface import FrameReady, Runtime, StepDone
+from understudy.core.engines.interface import FrameReady, Reference, Runtime, StepDone
 from understudy.core.errors import Cancelled, InvalidRequest, InvalidWeights
 
 NAMES = ("animate-anyone", "magic-animate")
@@ -40,7 +40,7 @@ def run(engine, clip, asked, picture=PICTURE, checkpoint=None, stop_after=None):
                 raise Cancelled("Stopped by the test.")
 
     try:
-        engine.generate(clip, [picture], asked, on_progress, checkpoint)
+        engine.generate(clip, [Reference(picture)], asked, on_progress, checkpoint)
     except Cancelled:
         assert stop_after
     return np.array(frames), steps
@@ -87,9 +87,10 @@ def test_presets_but_exact_end_their_windows_with_the_clip_and_work(engine, wavi
 def test_given_noise_is_denoised_to_latents_of_its_shape(engine, waving):
     asked, noise = settings(engine), torch.randn(6, 4, 12, 8, generator=torch.Generator().manual_seed(3))
     kept = noise.clone()
-    latents = engine.generate(waving, [PICTURE], asked, lambda _: None, initial_latents=noise, return_latents=True)
+    reference = [Reference(PICTURE)]
+    latents = engine.generate(waving, reference, asked, lambda _: None, initial_latents=noise, return_latents=True)
     assert latents.shape == noise.shape and torch.equal(noise, kept)
-    other = engine.generate(waving, [PICTURE], asked, lambda _: None, initial_latents=noise * 0.9, return_latents=True)
+    other = engine.generate(waving, reference, asked, lambda _: None, initial_latents=noise * 0.9, return_latents=True)
     assert not torch.equal(latents, other)
 
 
