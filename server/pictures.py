@@ -60,7 +60,7 @@ def encode_preview(width: int, height: int, pixels: bytes) -> bytes:
     """PNG of uint8 RGB `pixels`, scaled down to `PREVIEW_SIDE`: panels show it small, and Blender decodes it while it draws."""
     picture = Image.frombytes("RGB", (width, height), pixels)
     picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
-    return encode_png(*picture.size, picture.tobytes())
+    return encode_png(picture.width, picture.height, picture.tobytes())
 
 
 def about_frame(settings: GenerationSettings, clip_digest: str, scene_frame: int) -> dict[str, Any]:
