@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
@@ -68,7 +69,11 @@ def redraw_panels() -> None:
 def _tick() -> float | None:
     pauses = []
     for ticker in list(_tickers):
-        pause = ticker()
+        try:
+            pause = ticker()
+        except Exception:  # let through, it would stop the timer for the others too
+            traceback.print_exc()
+            pause = None
         if pause is None:
             _tickers.pop(ticker, None)
         else:
