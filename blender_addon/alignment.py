@@ -88,7 +88,7 @@ def _of_picture(picture: Path) -> Proportions:
     beside = picture.with_suffix(".json")
 
     def find() -> Proportions:
-        if pose := pose_in(picture.read_bytes()):
+        if pose := pose_in(_read(picture)):
             return measure(pose.points_cam[0, 0])
         if not beside.is_file():
             raise InvalidReference(
@@ -105,11 +105,18 @@ def _of_picture(picture: Path) -> Proportions:
 
 def _picture(person: UnderstudyPerson) -> Path:
     if not person.reference:
-        raise InvalidReference(f"{person.armature.name} has no reference picture to be aligned to.")
+        raise InvalidReference("There is no reference picture for the person to be aligned to.")
     path = Path(bpy.path.abspath(person.reference))
     if _changed(path) is None:
         raise InvalidReference(f"The reference picture {path} is not there.")
     return path
+
+
+def _read(picture: Path) -> bytes:
+    try:
+        return picture.read_bytes()
+    except OSError as error:
+        raise InvalidReference(f"{picture} cannot be read ({error.strerror}).") from error
 
 
 def _changed(path: Path) -> int | None:

@@ -73,9 +73,13 @@ def bones_of(owner: bpy.types.Object) -> RigBones:
     armature = armature_of(owner)
     detected = _find(armature, None)
     found, refused = (None, detected) if isinstance(detected, NotHumanoid) else (detected, None)
-    if (kept := remembered(owner)) is None:
-        if found is None:
-            return RigBones("", 0.0, {}, {role: "missing" for role in Role}, (), False, refused, None)
+    try:
+        kept = remembered(owner)
+    except NotHumanoid as error:
+        return _unknown(error)
+    if kept is None:
+        if refused:
+            return _unknown(refused)
         states: dict[Role, State] = {role: found.state(role) for role in Role}
         bones = {role.value: bone for role, bone in found.mapping.items()}
         return RigBones(found.family, found.confidence, bones, states, found.warnings, False, None, found)
@@ -87,11 +91,24 @@ def bones_of(owner: bpy.types.Object) -> RigBones:
 
 
 def remembered(owner: bpy.types.Object) -> dict[str, str] | None:
-    """Role -> bone as the user left it on `owner`, else on the armature that it instances; None where nobody touched it."""
+    """Role -> bone as the user left it on `owner`, else on the armature that it instances; None where nobody touched it.
+
+    Raises `NotHumanoid` where what is kept there cannot be read, and `NoArmature`.
+    """
     for keeper in (owner, armature_of(owner)):
         if mapping := _rig(keeper).mapping:
-            return {role: bone for role, bone in json.loads(mapping).items() if role in PARENT}
+            return {role: bone for role, bone in _read(mapping, keeper).items() if role in PARENT}
     return None
+
+
+def _read(mapping: str, keeper: bpy.types.Object) -> dict[str, str]:
+    try:
+        kept = json.loads(mapping)
+    except (ValueError, RecursionError):
+        kept = None
+    if not isinstance(kept, dict) or not all(isinstance(bone, str) for bone in kept.values()):
+        raise NotHumanoid(f"The bone mapping that {keeper.name!r} carries cannot be read.", "Press Detect in the bone mapping.")
+    return kept
 
 
 def remember(owner: bpy.types.Object, mapping: Mapping[str, str], family: str) -> None:
@@ -135,6 +152,10 @@ def fingerprint(armature: bpy.types.Object) -> int:
 
 def _rig(owner: bpy.types.Object) -> UnderstudyRig:
     return owner.understudy  # type: ignore[attr-defined]
+
+
+def _unknown(problem: NotHumanoid) -> RigBones:
+    return RigBones("", 0.0, {}, {role: "missing" for role in Role}, (), False, problem, None)
 
 
 def _find(armature: bpy.types.Object, mapping: Mapping[str, str] | None) -> Detection | NotHumanoid:

@@ -86,7 +86,7 @@ def read(path: str | os.PathLike, size: tuple[int, int] | None = None) -> PixelS
                 canvas = size if size and "canvas_width" not in frame else (frame["canvas_width"], frame["canvas_height"])
                 sizes.add((int(canvas[0]), int(canvas[1])))
                 people.append([_points(person, canvas) for person in frame["people"]])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise InvalidClip(f"{each} is not readable OpenPose JSON ({type(error).__name__}).") from error
     if len(sizes) != 1:
         raise InvalidClip(f"The frames in {path} differ in canvas size." if sizes else f"{paths[0]} holds no frames.")

@@ -11,6 +11,7 @@ from understudy.blender_addon.plan import plan_samples
 from understudy.blender_addon.point_placer import set_points
 from understudy.blender_addon.sampling import sample
 from understudy.blender_addon.viewpoint import look
+from understudy.core.errors import InvalidReference
 from understudy.core.pose import openpose_json
 from understudy.core.pose.align import measure
 from understudy.core.pose.skeleton import BODY_NAMES, INDEX
@@ -120,6 +121,18 @@ def test_the_rest_pose_of_another_armature_gives_its_proportions_to_clip_and_ove
     assert not problems
     first = clip.points_cam[0, 0] - clip.points_cam[0, 0, INDEX["neck"]]
     np.testing.assert_allclose(pose.points - pose.points[INDEX["neck"]], first, atol=2e-3)
+
+
+def test_a_folder_is_no_reference_and_said_so(person, tmp_path):
+    person.align_to, person.reference = "PICTURE", str(tmp_path)
+    with pytest.raises(InvalidReference, match="cannot be read"):
+        find_alignment(person)
+
+
+def test_a_person_without_armature_or_picture_is_told_so(person):
+    person.align_to, person.reference, person.armature = "PICTURE", "", None
+    with pytest.raises(InvalidReference, match="no reference picture"):
+        find_alignment(person)
 
 
 def test_an_armature_has_to_be_chosen(person):

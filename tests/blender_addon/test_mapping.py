@@ -59,6 +59,16 @@ def test_detecting_again_drops_what_was_changed(scene, character):
     assert mapping.remembered(character) is None
 
 
+@pytest.mark.parametrize("kept", ["{", "[]", '{"head": 1}', "[" * 100_000])
+def test_a_mapping_that_cannot_be_read_says_so_until_bones_are_detected_again(scene, character, kept):
+    character.understudy.mapping = kept
+    assert "cannot be read" in str(mapping.bones_of(character).problem)
+    with pytest.raises(RuntimeError, match="Press Detect"):
+        understudy.generate()
+    understudy.detect_bones()
+    assert mapping.bones_of(character).title == "Mixamo, 98%"
+
+
 def test_the_active_pose_bone_is_taken(scene, character):
     with pytest.raises(RuntimeError, match="Pose Mode"):
         understudy.use_active_bone(role="head")

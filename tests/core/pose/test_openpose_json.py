@@ -47,8 +47,13 @@ def test_foreign_files_read_normalised_and_without_hands(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"canvas_width": 1, "canvas_height": 1, "people": [{"pose_keypoints_2d": [1, 2]}]}']
-)
+    "text",
+    [
+        "", "[]", "{}", "[1]", '{"canvas_width": 1, "canvas_height": 1, "people": [{"pose_keypoints_2d": [1, 2]}]}',
+        '{"canvas_width": 1, "canvas_height": 1, "people": [1]}',
+        '{"canvas_width": 1, "canvas_height": Infinity, "people": []}',
+    ],
+)  # fmt: skip
 def test_files_that_are_not_openpose_are_named(text, tmp_path):
     (tmp_path / "frame_keypoints.json").write_text(text)
     with pytest.raises(InvalidClip, match=r"frame_keypoints\.json"):
