@@ -31,10 +31,12 @@ class FaceShapes:
         self._blocks = list(blocks.values())
 
     def read(self, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
-        """[S], as `depsgraph` has them."""
+        """[S], as `depsgraph` has them. Raises `ReferenceError` where one is gone."""
         if not self.names:
             return np.empty(0)
         blocks = self.key.evaluated_get(depsgraph).key_blocks
+        if gone := [name for name in self._blocks if name not in blocks]:
+            raise ReferenceError(f"the shape key {gone[0]} is gone")
         return np.array([_value(blocks[name]) for name in self._blocks])
 
     def find_obstacle(self) -> str | None:

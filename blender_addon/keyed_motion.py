@@ -51,12 +51,11 @@ class KeyedMotion:
         self._options = options
         evaluate = Evaluator(options.frames)
         self._people = [_PersonMotion(*moved, evaluate) for moved in people]
-        self._cameras = _cameras(scene, options)
-        self._seen = {
-            camera: _CameraMotion(scene, options, check_camera(scene, camera), evaluate)
-            for camera in dict.fromkeys(self._cameras)
-        }
-        self._viewport = None if self._cameras else look(scene, options, None)
+        cameras = _cameras(scene, options)
+        numbers = {camera: number for number, camera in enumerate(dict.fromkeys(cameras))}
+        self._cameras = [numbers[camera] for camera in cameras]  # of each frame, which of `_seen`
+        self._seen = [_CameraMotion(scene, options, check_camera(scene, camera), evaluate) for camera in numbers]
+        self._viewport = None if cameras else look(scene, options, None)
         matrices = sum(person.size for person in self._people) + len(self._seen)
         self.frames_at_once = max(1, _MATRICES_AT_ONCE // matrices)
 
@@ -64,7 +63,7 @@ class KeyedMotion:
         """Evaluate the keyframes, in steps of about a millisecond."""
         for person in self._people:
             yield from person.prepare()
-        for camera in self._seen.values():
+        for camera in self._seen:
             yield from camera.prepare()
 
     def poses(self, frames: slice) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -164,7 +163,7 @@ def _find_scene_obstacle(scene: bpy.types.Scene) -> str | None:
         return f"the scene {scene.name!r} stretches time"
     ours = __package__.removesuffix("blender_addon")
     for handler in (*bpy.app.handlers.frame_change_pre, *bpy.app.handlers.frame_change_post):
-        module = getattr(handler, "__module__", "a script")
+        module = getattr(handler, "__module__", None) or "a script"
         if not module.startswith(ours):
             return f"{module} acts on every frame"
     return None

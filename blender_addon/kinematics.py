@@ -19,7 +19,7 @@ from .keyframes import Evaluator
 _ROTATIONS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}  # all else is an Euler order
 _HARMLESS = re.compile(r'(pose\.bones\[".*"\]\.?)?(location|scale|rotation_(euler|quaternion|axis_angle)|\[".*"\])')
 _IK = ("IK", "SPLINE_IK")
-_CURVES_AT_ONCE = 16
+_CURVES_AT_ONCE = 64
 
 Thing = tuple[bpy.types.Object | bpy.types.PoseBone, str]
 """What has a location, rotation and scale, and the data path that leads to it."""
@@ -108,19 +108,20 @@ class PoseMotion:
     """Armature-space matrices of some bones of an armature that `find_pose_obstacle` finds nothing against."""
 
     def __init__(self, armature: bpy.types.Object, bones: Sequence[str], evaluate: Evaluator):
-        self._chain = chain_of(armature, bones)
-        row = {bone.name: number for number, bone in enumerate(self._chain)}
+        chain = chain_of(armature, bones)
+        self._armature, self._chain = armature, [bone.name for bone in chain]
+        row = {name: number for number, name in enumerate(self._chain)}
         self._wanted = [row[bone] for bone in bones]
-        self._above = [row[bone.parent.name] if bone.parent else None for bone in self._chain]
+        self._above = [row[bone.parent.name] if bone.parent else None for bone in chain]
         self._below = [[child for child, above in enumerate(self._above) if above == number] for number in row.values()]
         self._levels = [[number for number, above in enumerate(self._above) if above is None]]
         while below := [child for number in self._levels[-1] for child in self._below[number]]:
             self._levels.append(below)
-        owners = [(bone, f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"].') for bone in self._chain]
+        owners = [(bone, f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"].') for bone in chain]
         self._channels = _Channels(armature, owners, evaluate)
-        self._offsets = np.array([_offset(bone.bone) for bone in self._chain], np.float32)  # [C, 4, 4]
-        self._simple = [bone.bone.use_local_location and bone.bone.use_inherit_rotation for bone in self._chain]
-        self._shears = [bone.bone.inherit_scale == "FULL" for bone in self._chain]
+        self._offsets = np.array([_offset(bone.bone) for bone in chain], np.float32)  # [C, 4, 4]
+        self._simple = [bone.bone.use_local_location and bone.bone.use_inherit_rotation for bone in chain]
+        self._shears = [bone.bone.inherit_scale == "FULL" for bone in chain]
 
     def prepare(self) -> Iterator[None]:
         yield from self._channels.prepare()
@@ -147,9 +148,9 @@ class PoseMotion:
                     below_scaled[child] = below_scaled[row] or scaled[row]
         return _square(posed[self._wanted])
 
-    def _by_blender(self, pose_bone: bpy.types.PoseBone, basis: np.ndarray, parent: np.ndarray | None) -> np.ndarray:
+    def _by_blender(self, name: str, basis: np.ndarray, parent: np.ndarray | None) -> np.ndarray:
         """The rarer ways to inherit a parent's transform, frame by frame."""
-        bone = pose_bone.bone
+        bone = self._armature.data.bones[name]
         parents = None if parent is None else _square(parent)
         posed = []
         for number, local in enumerate(_square(basis)):
@@ -166,14 +167,17 @@ class PoseMotion:
 
 
 class _Channels:
-    """Location, rotation and scale of N transformed things of one ID: what is keyed, and what stands still."""
+    """Location, rotation and scale of N transformed things of one ID: what is keyed, and what stands still.
+
+    Curves are looked up again in each step of `prepare`: between two of them the user can delete any.
+    """
 
     def __init__(self, owner: bpy.types.Object, things: Sequence[Thing], evaluate: Evaluator):
-        self._evaluate = evaluate
+        self._owner, self._evaluate = owner, evaluate
         curves = keyframes.curves_of(owner)
         self._still = np.zeros((len(things), 10), np.float32)
         self._modes: dict[str, list[int]] = {}
-        self._keyed: list[tuple[int, int, bpy.types.FCurve]] = []
+        self._keyed: list[tuple[int, int, keyframes.Channel]] = []
         for row, (thing, path) in enumerate(things):
             self._modes.setdefault(thing.rotation_mode, []).append(row)
             rotation = _ROTATIONS.get(thing.rotation_mode, "rotation_euler")
@@ -184,8 +188,8 @@ class _Channels:
                 values = getattr(thing, name)
                 self._still[row, start : start + len(values)] = values
                 for index in range(len(values)):
-                    if curve := curves.get((path + name, index)):
-                        self._keyed.append((row, start + index, curve))
+                    if (channel := (path + name, index)) in curves:
+                        self._keyed.append((row, start + index, channel))
         self._values = np.empty((len(self._keyed), evaluate.count), np.float32)
 
     @property
@@ -193,11 +197,14 @@ class _Channels:
         return not self._keyed
 
     def prepare(self) -> Iterator[None]:
-        """Evaluate the curves, in steps of about a millisecond."""
-        for number, (_, _, curve) in enumerate(self._keyed):
-            self._values[number] = self._evaluate(curve)
-            if number % _CURVES_AT_ONCE == 0:
-                yield
+        """Evaluate the curves, in steps of a few milliseconds. Raises `ReferenceError` where one is gone."""
+        for start in range(0, len(self._keyed), _CURVES_AT_ONCE):
+            curves = keyframes.curves_of(self._owner)
+            for number, (_, _, channel) in enumerate(self._keyed[start : start + _CURVES_AT_ONCE], start):
+                if channel not in curves:
+                    raise ReferenceError(f"the keyframes of {channel[0]} are gone")
+                self._values[number] = self._evaluate(curves[channel])
+            yield
 
     def matrices(self, frames: slice) -> tuple[np.ndarray, np.ndarray]:
         """[N, 3, 4, T], and whether they scale anything, bool [N]."""

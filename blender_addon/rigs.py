@@ -73,10 +73,10 @@ class Rig:
         """Find the vertices [V, 3] that the head bone moves, armature space, rest pose; of the mesh that follows most bones.
 
         Hair and hats are often meshes of their own, and follow few. Without such a mesh there are none. In steps of a few
-        milliseconds: characters can have a million vertices.
+        milliseconds: characters can have a million vertices. Raises `ReferenceError` where one is deleted or edited meanwhile.
         """
         most = 0
-        for mesh in self._instancers[-1].instance_collection.all_objects if self._instancers else scene.objects:
+        for mesh in list(self._instancers[-1].instance_collection.all_objects if self._instancers else scene.objects):
             follows = self._count_followed(mesh)
             if follows <= most:
                 continue
@@ -134,6 +134,7 @@ class Rig:
         mesh.data.attributes["position"].data.foreach_get("vector", local)  # 15 times as fast as `vertices`
         local = local.reshape(-1, 3)
         to_armature = np.array(self._armature.matrix_world.inverted_safe() @ mesh.matrix_world)
+        group = mesh.vertex_groups[self._detection.mapping[Role("head")]].index
         yield
         near = []
         for start in range(0, len(local), _VERTICES_AT_ONCE):
@@ -142,9 +143,10 @@ class Rig:
             yield
         candidates = np.concatenate([*near, np.empty(0, int)])
         candidates = candidates[:: len(candidates) // _HEAD_VERTICES + 1].tolist()
-        group = mesh.vertex_groups[self._detection.mapping[Role("head")]].index
         moved: list[int] = []
         for start in range(0, len(candidates), _WEIGHTS_AT_ONCE):
+            if len(mesh.data.vertices) != len(local):
+                raise ReferenceError(f"the vertices of {mesh.name} are others now")
             some = candidates[start : start + _WEIGHTS_AT_ONCE]
             moved += [number for number in some if _weight(mesh.data.vertices[number], group) > _HEAD_WEIGHT]
             yield

@@ -26,6 +26,7 @@ from ..core.pose.rig import Attachment
 from .face_shapes import FaceShapes
 from .instances import find_person
 from .keyed_motion import KeyedMotion, Moved, find_obstacle
+from .mapping import fingerprint
 from .occlusion import Target, find_hidden
 from .rigs import Rig, evaluated, find_bones
 from .sample_options import Person, SampleOptions
@@ -93,6 +94,7 @@ class Sampling:
         self._scene, self._options = scene, options
         self._was = scene.frame_current, scene.frame_subframe, scene.camera
         self._people = [person for person, _ in people]
+        self._marks = [fingerprint(person.armature) for person in self._people]
         self._rigs = [Rig(*person) for person in people]
         self._attachments: list[Attachment] = []  # one a person where occlusion is asked for
         self._views: list[np.ndarray] = []  # one a frame, and so the others
@@ -119,28 +121,33 @@ class Sampling:
     def advance(self, seconds: float) -> bool:
         """Do a step at least, and more until `seconds` have passed; a step is a frame or a few milliseconds' work.
 
-        True when all frames are sampled. Raises `PoseError` when an armature can no longer be read.
+        True when all frames are sampled. Raises `PoseError` when something can no longer be read.
         """
         deadline = time.perf_counter() + seconds
         try:
-            for person in self._options.people:
-                _ = person.armature.data  # raises ReferenceError where it is gone; what hangs on it might not
+            for person, mark in zip(self._people, self._marks, strict=True):
+                if person.armature.mode == "EDIT" or fingerprint(person.armature) != mark:
+                    raise ReferenceError("the bones are edited")
             while self.fraction < 1:
                 if next(self._preparing, None) is None:
                     self._sample()
                 if time.perf_counter() >= deadline:
                     break
         except ReferenceError as error:
-            # Between two slices the user can delete the armature, or undo, which replaces every object.
-            raise NoArmature("An armature was removed, or an edit undone, while it was sampled.", "Generate again.") from error
+            # Between two slices the user can delete anything, or undo, which replaces every object.
+            raise PoseError(
+                "An armature, or what moves with it, was removed or edited, or an edit undone, while it was sampled.",
+                "Generate again.",
+            ) from error
         return self.fraction == 1
 
     def restore(self) -> None:
-        """Put the scene back to the frame it was on. Harmless to repeat."""
+        """Put the scene back to the frame it was on. Harmless to repeat, and where the scene or its camera is gone."""
         frame, subframe, camera = self._was
-        self._go_to(frame, subframe)
-        if self._scene.camera != camera:  # markers bound to cameras switched it
-            self._scene.camera = camera
+        with contextlib.suppress(ReferenceError):  # there is nothing to go back to
+            self._go_to(frame, subframe)
+            if self._scene.camera != camera:  # markers bound to cameras switched it
+                self._scene.camera = camera
 
     def finish(self) -> Samples:
         """What was sampled of all frames: everything that needs the scene. Quick, however many there are."""

@@ -409,3 +409,28 @@ def test_the_steps_are_short_and_the_scene_goes_only_to_both_ends(scene, make_ar
     assert len(set(fractions)) > 4
     assert fractions.count(0) > 5
     assert sorted(fractions) == fractions
+
+
+def test_keyframes_deleted_while_they_are_read_end_in_an_error(scene, make_armature):
+    armature = make_armature(scene)
+    for number, bone in enumerate(armature.pose.bones):
+        dance(bone, number)
+    with Sampling(scene, options(armature)) as sampling:
+        for _ in range(3):
+            assert not sampling.advance(0)
+        armature.animation_data_clear()
+        with pytest.raises(PoseError, match="removed or edited"):
+            sampling.advance(math.inf)
+
+
+def test_a_camera_deleted_after_its_keyframes_were_read_is_still_known(scene, make_armature):
+    armature = make_armature(scene)
+    dance(armature, 1)
+    dance(scene.camera, 2)
+    whole = sample(scene, options(armature, frames=range(1, 4001)))
+    with Sampling(scene, options(armature, frames=range(1, 4001))) as sampling:
+        while not sampling.fraction:
+            sampling.advance(0)
+        bpy.data.objects.remove(scene.camera)
+        sampling.advance(math.inf)
+        np.testing.assert_array_equal(sampling.finish().clip().points_cam, whole.points_cam)

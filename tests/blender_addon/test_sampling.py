@@ -348,11 +348,58 @@ def test_an_armature_removed_between_slices_is_an_error_and_the_frame_is_restore
     armature = make_armature(scene)
     scene.frame_set(2)
     asked = options(armature, frames=(5, 6), keyframes=False)
-    with pytest.raises(NoArmature, match="removed"), Sampling(scene, asked) as sampling:
+    with pytest.raises(PoseError, match="removed"), Sampling(scene, asked) as sampling:
         sample_a_frame(sampling)
         bpy.data.objects.remove(armature)
         sampling.advance(0)
     assert scene.frame_current == 2
+
+
+def _remove_bone(armature, _bodies) -> None:
+    bpy.context.view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    armature.data.edit_bones.remove(armature.data.edit_bones["lowerarm_l"])
+    bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def _enter_edit_mode(armature, _bodies) -> None:
+    bpy.context.view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+
+
+def _remove_bodies(_armature, bodies) -> None:
+    for body in bodies:
+        bpy.data.objects.remove(body)
+
+
+def _remove_vertices(_armature, bodies) -> None:
+    for body in bodies:
+        body.data.clear_geometry()
+
+
+def _remove_shape_key(_armature, bodies) -> None:
+    bodies[0].shape_key_remove(bodies[0].data.shape_keys.key_blocks["jawOpen"])
+
+
+@pytest.mark.parametrize(
+    ("edit", "steps"), [(_remove_bone, 1), (_remove_bone, 60), (_enter_edit_mode, 60), (_remove_bodies, 1),
+                        (_remove_bodies, 3), (_remove_vertices, 3), (_remove_shape_key, 60)]
+)  # fmt: skip
+def test_whatever_is_edited_between_slices_ends_in_an_error(scene, make_armature, edit, steps):
+    armature, bodies = make_armature(scene), []
+    for _ in range(4):
+        bpy.ops.mesh.primitive_grid_add(x_subdivisions=60, y_subdivisions=60, size=0.2, location=(0, 0, 1.6))
+        bodies.append(bpy.context.object)
+        bodies[-1].vertex_groups.new(name="head").add(range(len(bodies[-1].data.vertices)), 1.0, "REPLACE")
+        bodies[-1].modifiers.new("Armature", "ARMATURE").object = armature
+    for name in ("Basis", "jawOpen"):
+        bodies[0].shape_key_add(name=name)
+    with Sampling(scene, options(armature, frames=range(1, 200), keyframes=False)) as sampling:
+        for _ in range(steps):
+            assert not sampling.advance(0)
+        edit(armature, bodies)
+        with pytest.raises(PoseError, match="removed or edited"):
+            sampling.advance(float("inf"))
 
 
 def test_an_armature_hidden_by_the_eye_is_sampled_and_a_disabled_one_refused(scene, make_armature):
