@@ -1,4 +1,4 @@
-"""The skeleton picture as triangles, for the gpu: what `core.control` draws for the engines. numpy, no bpy.
+"""The sampled skeleton as triangles, for the gpu, in the shapes and colours of `core.control`. numpy, no bpy.
 
 Every shape is a convex outline stretched between two keypoints, or round one, from a table; later shapes lie over earlier ones.
 """

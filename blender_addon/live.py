@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 import bpy
@@ -15,10 +15,12 @@ from ..core.pose.align import Proportions, measure, reshape
 from ..core.pose.bones.roles import REQUIRED, Role
 from ..core.pose.camera import project
 from ..core.pose.detect import Detection
+from ..core.pose.face import expression
 from ..core.pose.rig import Attachment, Posed
 from ..core.pose.skeleton import INDEX, KEYPOINT_COUNT
 from ..core.pose.stand_ins import stand_in
 from . import mapping
+from .face_shapes import FaceShapes
 from .figure import stick_of
 from .instances import find_person
 from .occlusion import Target, find_hidden
@@ -78,10 +80,12 @@ class LivePerson:
             raise known.problem
         self._person = person
         self._rig = Rig(person, known.detection or Detection(known.family, bones, known.confidence, ()))
+        self._face = FaceShapes(scene, person)
         self._stand_ins = stand_in(self._rig.samples().rest)
         self._preparing: Iterator[None] | None = None if known.lacking else self._rig.prepare(scene)
         self._attachment: Attachment | None = None
         self._proportions: Proportions | None = None
+        self._hidden: dict[Hashable, np.ndarray] = {}  # of the last look at the scene's geometry, by what was looked at
 
     @property
     def ready(self) -> bool:
@@ -95,7 +99,7 @@ class LivePerson:
             self._preparing = self._attachment = self._proportions = None
 
     def read(self, depsgraph: bpy.types.Depsgraph, eye: Eye, alignment: Alignment | None, occlusion: bool) -> Pose:
-        """Raises `PoseError`, and `NotHumanoid` where the person stands neither in the rest pose nor now.
+        """Raises `PoseError`, `NotHumanoid` where the person stands neither in the rest pose nor now, and `ReferenceError`.
 
         In a clip, an aligned person's way is scaled from where it first stood; here it stands where the armature stands now.
         """
@@ -103,8 +107,10 @@ class LivePerson:
         matrices = self._stand_ins.extend(matrices)
         if self._attachment is None:
             self._attachment = self._attach(matrices)
+        values = self._face.read(depsgraph)[:, None]
+        face = expression(dict(zip(self._face.names, values, strict=True))) if len(values) else None
         points, visible = seen(
-            self._attachment, matrices[None], world[None], eye.view[None], np.array([eye.orthographic])
+            self._attachment, matrices[None], world[None], eye.view[None], np.array([eye.orthographic]), face
         )
         count = len(self._stand_ins.roles)
         joints = (eye.view @ world @ matrices[len(matrices) - count :])[:, :3, 3]
@@ -112,11 +118,21 @@ class LivePerson:
         if not visible[0, [INDEX["left_shoulder"], INDEX["right_shoulder"]]].all():
             visible[0, INDEX["neck"]] = False
         if occlusion:
-            (hidden,) = find_hidden(depsgraph, eye, [Target.of(self._person, self._attachment, matrices, world)])
-            visible &= ~hidden
+            visible &= ~self._find_hidden(depsgraph, eye, Target.of(self._person, self._attachment, matrices, world))
         if alignment:
             points = self._align(points, eye, alignment)
         return Pose(self._title, points[0], visible[0], self._stand_ins.roles, joints)
+
+    def look_for_hidden(self) -> None:
+        """Look at the scene's geometry again: it may have changed."""
+        self._hidden.clear()
+
+    def _find_hidden(self, depsgraph: bpy.types.Depsgraph, eye: Eye, target: Target) -> np.ndarray:
+        """As `occlusion.find_hidden`, once for each frame, eye and pose: 3D views are drawn again at every touch."""
+        key = depsgraph.scene.frame_current_final, eye.view.tobytes(), eye.orthographic, target.points.tobytes()
+        if key not in self._hidden:
+            self._hidden = dict(zip([key], find_hidden(depsgraph, eye, [target]), strict=True))
+        return self._hidden[key]
 
     def _align(self, points: np.ndarray, eye: Eye, alignment: Alignment) -> np.ndarray:
         """[1, 134, 3] in camera space."""
@@ -141,6 +157,11 @@ class Live:
 
     def forget(self) -> None:
         self._people.clear()
+
+    def look_for_hidden(self) -> None:
+        """Look at the scene's geometry again, which may have changed."""
+        for one in self._found:
+            one.look_for_hidden()
 
     @property
     def ready(self) -> bool:

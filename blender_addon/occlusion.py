@@ -54,7 +54,10 @@ def find_hidden(depsgraph: bpy.types.Depsgraph, eye: Eye, targets: Sequence[Targ
             starts, ends = (points @ to_local[:3, :3].T + to_local[:3, 3] for points in (starts, ends))
             for number in np.flatnonzero(~found & _through(box.min(axis=0), box.max(axis=0), starts, ends)):
                 start, way = Vector(starts[number]), Vector(ends[number] - starts[number])
-                found[number], *_ = entry.ray_cast(start, way, distance=way.length)
+                try:
+                    found[number], *_ = entry.ray_cast(start, way, distance=way.length)
+                except RuntimeError:  # Blender has not evaluated its mesh: there is nothing to hit
+                    break
     return hidden
 
 

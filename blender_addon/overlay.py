@@ -1,4 +1,4 @@
-"""The skeletons over the 3D views, as the engine will see them, with what is missing in red."""
+"""The skeletons over the 3D views, as they are sampled, with what is missing in red."""
 
 from __future__ import annotations
 
@@ -69,7 +69,10 @@ def _draw() -> None:
 
 def _prepare() -> float | None:
     """Find what makes the heads exact, outside of drawing: characters can have a million vertices."""
-    _live.prepare()
+    try:
+        _live.prepare()
+    except ReferenceError:  # deleted or edited meanwhile: found anew when this is drawn next
+        _live.forget()
     redraw()
     return None if _live.ready else 0.0
 
@@ -142,7 +145,15 @@ def _after_undo(*_) -> None:
     sync()
 
 
-_HANDLERS = {"load_pre": _before_load, "load_post": _after_load, "undo_post": _after_undo, "redo_post": _after_undo}
+@bpy.app.handlers.persistent
+def _after_update(*_) -> None:
+    _live.look_for_hidden()
+
+
+_HANDLERS = {
+    "load_pre": _before_load, "load_post": _after_load, "undo_post": _after_undo, "redo_post": _after_undo,
+    "depsgraph_update_post": _after_update,
+}  # fmt: skip
 
 
 def register() -> None:

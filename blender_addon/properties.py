@@ -146,12 +146,12 @@ class UnderstudySettings(bpy.types.PropertyGroup):
     active_person: bpy.props.IntProperty(name="Person")
 
     show_skeleton: bpy.props.BoolProperty(
-        name="Skeleton", description="Draw the skeletons over the 3D views as the engine will see them",
+        name="Skeleton", description="Draw the skeletons that are sampled over the 3D views",
         update=_switch_overlay,
     )  # fmt: skip
     skeleton_opacity: bpy.props.FloatProperty(name="Opacity", default=0.9, min=0, max=1, subtype="FACTOR")
     skeleton_backdrop: bpy.props.FloatProperty(
-        name="Backdrop", description="How dark the scene behind the skeletons gets; at 1, they are as the engine reads them",
+        name="Backdrop", description="How dark the scene behind the skeletons gets; at 1, they stand on black",
         default=0.0, min=0, max=1, subtype="FACTOR",
     )  # fmt: skip
     show_bones: bpy.props.BoolProperty(name="Bones", description="Look at, and change, which bone plays which role")

@@ -218,6 +218,22 @@ def test_what_the_scene_hides_is_left_out_where_that_is_asked_for(scene, charact
     assert pose.visible[INDEX["left_ankle"]]
 
 
+def test_the_face_follows_its_shape_keys(scene, character, live):
+    mesh = bpy.data.meshes.new("Face")
+    mesh.from_pydata([(0, 0, 1.6)], [], [])
+    face = bpy.data.objects.new("Face", mesh)
+    scene.collection.objects.link(face)
+    face.modifiers.new("Armature", "ARMATURE").object = character
+    for name in ("Basis", "jawOpen"):
+        face.shape_key_add(name=name)
+    (shut,), _, _ = poses_now(live, scene)
+    face.data.shape_keys.key_blocks["jawOpen"].value = 1
+    bpy.context.view_layer.update()
+    (wide,), _, _ = poses_now(live, scene)
+    assert np.abs(wide.points - shut.points).max() > 0.005
+    np.testing.assert_allclose(wide.points, sample(scene, options_of(scene)).points_cam[0, 0], atol=1e-5)
+
+
 def test_a_camera_that_is_not_flat_says_so(scene, character, live):
     scene.camera.data.type = "PANO"
     with pytest.raises(PoseError, match="not flat"):

@@ -104,6 +104,18 @@ def test_what_is_not_drawn_solid_hides_nothing(scene, make_armature, how):
     assert visible(scene, armature)[..., LEGS].all()
 
 
+def test_a_mesh_that_is_made_into_a_curve_hides_nothing(scene, make_armature):
+    armature, before = make_armature(scene), wall()
+    tree = bpy.data.node_groups.new("Outline", "GeometryNodeTree")
+    for way in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=way, socket_type="NodeSocketGeometry")
+    first, outline, last = map(tree.nodes.new, ("NodeGroupInput", "GeometryNodeMeshToCurve", "NodeGroupOutput"))
+    tree.links.new(first.outputs[0], outline.inputs[0])
+    tree.links.new(outline.outputs[0], last.inputs[0])
+    before.modifiers.new("Outline", "NODES").node_group = tree
+    assert visible(scene, armature)[..., LEGS].all()
+
+
 def test_instances_and_moving_and_modified_geometry_count(scene, make_armature):
     armature, before = make_armature(scene), wall()
     before.location.x = 100
