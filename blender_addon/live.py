@@ -54,10 +54,10 @@ class Figures(NamedTuple):
     """People in a region, the farthest first. Pixels of the region, y up.
 
     points    [P, 134, 2]
-    shown     bool [P, 134], what the engine will see
+    shown     bool [P, 134], what of them is in the picture
     sticks    [P], half the width of limbs
     missing   the roles that no bone plays, and where their joints would be [M, 2]
-    picture   two corners [2, 2] of what the engine sees, where the region looks through the same eye; else None
+    picture   two corners [2, 2] of that picture, where the region looks through the same eye; else None
     """
 
     points: np.ndarray

@@ -14,7 +14,7 @@ from understudy.blender_addon.client import Client
 from understudy.blender_addon.record import TakeRecord, find_unfinished
 from understudy.blender_addon.session import Phase, Session
 from understudy.blender_addon.takes import strips_of
-from understudy.core.errors import Cancelled, DiskFull, InvalidReference, JobFailed, NoArmature, PoseError, ServerUnreachable
+from understudy.core.errors import Cancelled, DiskFull, InvalidReference, JobFailed, PoseError, ServerUnreachable
 from understudy.core.pose.clip import PoseClip
 from understudy.core.protocol import JobState
 
@@ -141,7 +141,7 @@ def test_an_armature_deleted_while_it_is_sampled_ends_the_take(scene, character,
     run(session, until=lambda: session.progress.sampled > 0)
     bpy.data.objects.remove(character)
     run(session)
-    assert isinstance(session.error, NoArmature)
+    assert isinstance(session.error, PoseError)
 
 
 def test_another_file_opened_while_it_is_sampled_ends_the_take(scene, character, session):
