@@ -131,7 +131,7 @@ class Generation:
         except (ServerError, Detached):
             raise  # the job goes on, and can be fetched later
         except Cancelled:
-            shutil.rmtree(record.folder, ignore_errors=True)  # nobody looks for half a take
+            record.remove()  # nobody looks for half a take
             raise
         except Exception:
             # A job that failed has ended already; one whose frames cannot be kept here is drawn for nobody.

@@ -6,15 +6,20 @@ The scene remembers it, and so does a file in the take's folder: a Blender that 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InvalidRequest
 from ..core.protocol import JobRequest, parse_json
+from .processes import is_alive
 from .storage import save
 
 UNFINISHED = "unfinished.json"
+_OURS = re.compile(rf"[0-9]{{4,}}\.png|clip\.npz|request\.json|{re.escape(UNFINISHED)}")
 
 
 @dataclass(frozen=True)
@@ -28,30 +33,72 @@ class TakeRecord:
     clip_digest: str
 
     def to_text(self) -> str:
-        return json.dumps({**vars(self), "request": self.request.to_json(), "folder": str(self.folder)})
+        return json.dumps(self._to_json())
+
+    def _to_json(self) -> dict:
+        return {**vars(self), "request": self.request.to_json(), "folder": str(self.folder)}
 
     @classmethod
     def from_text(cls, text: str) -> TakeRecord:
         """Raises `InvalidRequest` where another version of Understudy wrote what this one cannot read."""
         data = parse_json(text)
         try:
-            return cls(**{**data, "request": JobRequest.from_json(data["request"]), "folder": Path(data["folder"])})
+            if not re.fullmatch(r"\w+", data["job"]):  # it becomes part of an address, and of a path
+                raise KeyError("job")
+            known = {field.name: data[field.name] for field in dataclasses.fields(cls)}
+            return cls(**{**known, "request": JobRequest.from_json(data["request"]), "folder": Path(data["folder"])})
         except (KeyError, TypeError) as error:
             raise InvalidRequest("What is kept of the unfinished take cannot be read.", "Generate again.") from error
 
     def keep(self) -> None:
-        """Write the record into the take's folder. Raises `DiskFull`, `JobFailed`."""
-        save(self.folder / UNFINISHED, self.to_text().encode())
+        """Write the record into the take's folder, as that of this process. Raises `DiskFull`, `JobFailed`."""
+        save(self.folder / UNFINISHED, json.dumps({**self._to_json(), "process": os.getpid()}).encode())
 
     def forget(self) -> None:
-        """Remove what `keep` wrote: there is nothing left to fetch."""
-        (self.folder / UNFINISHED).unlink(missing_ok=True)
+        """Remove what `keep` wrote: there is nothing left to fetch. What cannot be removed is asked for once more, in vain."""
+        with contextlib.suppress(OSError):
+            (self.folder / UNFINISHED).unlink()
+
+    def remove(self) -> None:
+        """Remove what Understudy wrote of the take. Files of others stay, and with them the folder."""
+        with contextlib.suppress(OSError):
+            for path in self.folder.iterdir():
+                if _OURS.fullmatch(path.name):
+                    path.unlink()
+            self.folder.rmdir()
+
+    def require_in(self, takes: Path) -> None:
+        """Raise `InvalidRequest` unless the folder is one of those in `takes`: a scene may come from anybody."""
+        if self.folder.resolve().parent != takes.resolve():
+            raise InvalidRequest(
+                f"The scene's unfinished take is in {self.folder}, which is not in the folder for takes, {takes}.",
+                f"If it is yours, choose {self.folder.parent} for takes in the add-on's preferences.",
+            )
 
 
 def find_unfinished(takes: Path) -> TakeRecord | None:
-    """The latest take in the folder `takes` that nobody has fetched; what cannot be read is passed over."""
-    written = sorted(takes.glob(f"*/{UNFINISHED}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in written:
+    """The latest take in the folder `takes` that nobody has fetched, nor another Blender is about to.
+
+    What cannot be read is passed over.
+    """
+    for path in sorted(takes.glob(f"*/{UNFINISHED}"), key=_written, reverse=True):
         with contextlib.suppress(InvalidRequest, OSError):
-            return TakeRecord.from_text(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            record = TakeRecord.from_text(text)
+            if not _is_followed(parse_json(text)):
+                return dataclasses.replace(record, folder=path.parent)  # it may have been moved since
     return None
+
+
+def _written(path: Path) -> float:
+    """When, in seconds; 0 where the file is gone meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _is_followed(data: dict) -> bool:
+    """Whether another Blender that still runs keeps this record."""
+    process = data.get("process")
+    return isinstance(process, int) and process != os.getpid() and is_alive(process)

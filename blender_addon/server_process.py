@@ -19,6 +19,7 @@ from ..core.protocol import PROTOCOL
 from ..core.version import VERSION
 from . import environment
 from .client import Client
+from .processes import is_alive
 
 LOG_NAME = "server.log"
 MAX_LOG_BYTES = 2**20
@@ -70,7 +71,7 @@ class RemoteServer:
 class LocalServer:
     """The server that the add-on starts by itself: run by `python`, its jobs, log and address kept in `data`.
 
-    `weights` holds a folder for each engine that needs one; None: where the server has it.
+    `weights` holds a folder for each engine that needs one; None: in `data`.
     """
 
     python: Path
@@ -97,19 +98,21 @@ class LocalServer:
     def connect(self, cancelled: threading.Event, on_start: Callable[[], None]) -> Client:
         """The running server of this version and with these weights, started where there is none; `on_start` comes before that.
 
-        Raises `EnvironmentMissing`, `ServerStartFailed`, `Cancelled`.
+        Raises `EnvironmentMissing`, `Cancelled`, and `ServerStartFailed`, also where one with other weights has jobs to do.
         """
         with _starting:
             with contextlib.suppress(ServerUnreachable):
                 client, health = self._find()
-                if health.get("version") == VERSION and self._has_weights(health):
-                    return client
+                if health.get("version") == VERSION:
+                    if Path(health["weights"]) == self._weights():
+                        return client
+                    _require_idle(client, health["weights"])
                 stop(self.data)
             on_start()
             return self._start(cancelled)
 
-    def _has_weights(self, health: dict) -> bool:
-        return self.weights is None or Path(health["weights"]) == self.weights.resolve()
+    def _weights(self) -> Path:
+        return (self.weights or self.data / "weights").resolve()
 
     def _start(self, cancelled: threading.Event) -> Client:
         environment.require(self.python)
@@ -160,21 +163,19 @@ def stop(data: Path) -> bool:
         os.kill(address.pid, signal.SIGTERM)  # on Windows this is TerminateProcess; the jobs are in the database
     deadline = time.monotonic() + STOP_TIMEOUT
     while time.monotonic() < deadline:
-        if not _is_alive(address):
+        if not is_alive(address.pid):  # it answers no more a while before it lets go of its folder
             return True
         time.sleep(0.05)
     raise ServerStartFailed(f"The server (process {address.pid}) does not end.", "End it in the system's task manager.")
 
 
-def _is_alive(address: Address) -> bool:
-    """Whether the server's process is still there: it answers no more a while before it lets go of its folder."""
-    if sys.platform == "win32":  # there it was terminated on the spot, and `os.kill(pid, 0)` would do that too
-        return _health(address) is not None
-    try:
-        os.kill(address.pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def _require_idle(client: Client, weights: str) -> None:
+    """Raise `ServerStartFailed` while takes, perhaps another Blender's, are drawn with these `weights`."""
+    if live := sum(not job.state.ended for job in client.jobs()):
+        raise ServerStartFailed(
+            f"The server still has {live} {'take' if live == 1 else 'takes'} to draw with the weights in {weights}.",
+            "Wait for them, or stop the server, or choose that folder in the add-on's preferences again.",
+        )
 
 
 def _health(address: Address) -> dict | None:

@@ -3,12 +3,14 @@ from pathlib import Path
 import bpy
 import pytest
 from understudy.blender_addon import demo, server_process
+from understudy.blender_addon.record import TakeRecord
 from understudy.blender_addon.server_control import ServerState, server
 from understudy.blender_addon.session import session
 from understudy.blender_addon.takes import strips_of
 from understudy.core.pose.clip import PoseClip
 from understudy.core.pose.reference import pose_in
 from understudy.core.pose.skeleton import INDEX
+from understudy.core.protocol import GenerationSettings, JobRequest
 
 understudy = bpy.ops.understudy
 
@@ -144,6 +146,15 @@ def test_a_record_of_another_version_is_said_so(scene):
     scene.understudy.unfinished = '{"job": "abc"}'
     with pytest.raises(RuntimeError, match="cannot be read"):
         understudy.resume_take()
+
+
+def test_a_scene_that_names_a_folder_of_its_own_is_refused(scene, tmp_path):
+    record = TakeRecord("abc", JobRequest(GenerationSettings(), "Take"), tmp_path / "home", 1, "")
+    scene.understudy.unfinished = record.to_text()
+    (tmp_path / "home").mkdir()
+    with pytest.raises(RuntimeError, match="not in the folder for takes"):
+        bpy.ops.understudy.resume_take()
+    assert (tmp_path / "home").is_dir()
 
 
 def test_where_no_take_is_unfinished_it_is_said_so(scene):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -10,8 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 from understudy.blender_addon import server_process
+from understudy.blender_addon.client import Client
 from understudy.blender_addon.server_process import LocalServer, RemoteServer, read_address
 from understudy.core.errors import Cancelled, EnvironmentMissing, ServerStartFailed, ServerUnreachable, Unauthorized
+from understudy.core.protocol import GenerationSettings, Job, JobRequest, JobState
 
 
 @pytest.fixture
@@ -71,6 +74,23 @@ def test_a_server_of_another_version_is_replaced(own_server, monkeypatch):
     monkeypatch.setattr(server_process, "VERSION", "9.9.9")
     connect(own_server)
     assert read_address(own_server.data).pid != before.pid
+
+
+def test_another_folder_of_weights_needs_another_server(own_server, tmp_path):
+    starts: list[int] = []
+    elsewhere = dataclasses.replace(own_server, weights=tmp_path / "elsewhere")
+    for server in (elsewhere, elsewhere, own_server):  # the last as where the preference is cleared
+        connect(server, starts)
+    assert starts == [1, 1]
+
+
+def test_a_server_with_takes_to_draw_is_not_stopped_for_other_weights(own_server, tmp_path, monkeypatch):
+    connect(own_server)
+    job = Job("abc", JobState.RUNNING, JobRequest(GenerationSettings()), 3)
+    monkeypatch.setattr(Client, "jobs", lambda _: [job, job])
+    with pytest.raises(ServerStartFailed, match=r"2 takes to draw with the weights in .*data.weights"):
+        connect(dataclasses.replace(own_server, weights=tmp_path / "elsewhere"))
+    assert own_server.find()
 
 
 def test_a_python_without_the_servers_packages_fails_with_its_last_words(tmp_path):
