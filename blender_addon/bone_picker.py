@@ -5,16 +5,20 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from ..core.errors import NoArmature, UnderstudyError
 from ..core.pose.bones.roles import Role
 from . import mapping, overlay, people
 from .figure import draw_lines
 from .instances import find_person, space_of
 from .mapping_operators import BonesOperator
+from .modal import Stage, is_open
 from .sample_options import Person
 
 _REACH = 20  # pixels from the pointer, at a resolution scale of 1
 _ENOUGH_DEFORM = 12  # with as many deform bones, controls are not offered: their joints are elsewhere
 _YELLOW = (255, 220, 60)
+
+_stage = Stage()
 
 
 def bones_on_screen(
@@ -58,21 +62,41 @@ class PickBone(BonesOperator, bpy.types.Operator):
 
     bl_idname = "understudy.pick_bone"
     bl_label = "Pick Bone"
-    bl_options = {"REGISTER", "UNDO", "BLOCKING"}
+    bl_options = {"REGISTER", "UNDO", "BLOCKING", "INTERNAL"}
 
     role: bpy.props.StringProperty(name="Role")
     bone: bpy.props.StringProperty(name="Bone", description="The one under the pointer", options={"SKIP_SAVE"})
 
+    @classmethod
+    def poll(cls, context):
+        if _stage.running:
+            cls.poll_message_set("A bone is being picked: click one, or press Esc")
+            return False
+        return super().poll(context)
+
     def invoke(self, context, _event):
         self.bone, self._ends, self._region = "", np.empty((0, 2)), None
-        context.window.cursor_modal_set("EYEDROPPER")
+        window, workspace = context.window, context.workspace
+        _stage.put(overlay.redraw)
+        window.cursor_modal_set("EYEDROPPER")
+        _stage.put(lambda: is_open(window) and window.cursor_modal_restore())
         title = self.role.replace("_", " ")
-        context.workspace.status_text_set(f"Click the bone that is the {title}     Esc: leave it as it is")
-        self._handler = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
+        workspace.status_text_set(f"Click the bone that is the {title}     Esc: leave it as it is")
+        _stage.put(lambda: workspace.status_text_set(None))
+        _stage.draw(bpy.types.SpaceView3D, self._draw)
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
+        try:
+            return self._handle(context, event)
+        except (UnderstudyError, ReferenceError) as error:  # the armature was removed, perhaps by an undo
+            self.cancel(context)
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+
+    def _handle(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Raises `UnderstudyError`, `ReferenceError`."""
         if event.type == "MOUSEMOVE":
             self._hover(context, event.mouse_x, event.mouse_y)
             overlay.redraw()
@@ -90,22 +114,21 @@ class PickBone(BonesOperator, bpy.types.Operator):
 
     def cancel(self, context):
         """Put everything back; Blender calls this too, when another file is opened."""
-        bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
-        context.window.cursor_modal_restore()
-        context.workspace.status_text_set(None)
-        overlay.redraw()
+        _stage.close()
 
     def change(self, owner):
         mapping.choose(owner, Role(self.role), self.bone)
 
     def _hover(self, context: bpy.types.Context, x: int, y: int) -> None:
         self.bone, self._region = "", None
+        if (owner := people.active_owner(context)) is None:
+            raise NoArmature("The armature whose bone was to be picked is gone.")
         for area in context.screen.areas:
             region = next((one for one in area.regions if one.type == "WINDOW"), None)
             if area.type != "VIEW_3D" or not _contains(region, x, y):
                 continue
             depsgraph = context.evaluated_depsgraph_get()
-            names, ends = bones_on_screen(people.active_owner(context), depsgraph, region, area.spaces.active.region_3d)
+            names, ends = bones_on_screen(owner, depsgraph, region, area.spaces.active.region_3d)
             reach = _REACH * context.preferences.system.ui_scale
             if (nearest := nearest_bone(ends, (x - region.x, y - region.y), reach)) is not None:
                 self.bone, self._ends, self._region = names[nearest], ends[nearest], region
@@ -128,4 +151,5 @@ def register() -> None:
 
 
 def unregister() -> None:
+    _stage.close()
     bpy.utils.unregister_class(PickBone)

@@ -9,7 +9,7 @@ from bpy_extras.io_utils import ExportHelper
 
 from ..core.errors import JobNotFound, NoArmature, UnderstudyError
 from ..core.pose import openpose_json
-from . import people, plan, timer
+from . import part_export, people, plan, timer
 from .demo import DemoScene
 from .environment_control import environment
 from .preferences import ROOT, preferences
@@ -134,6 +134,9 @@ class Generate(bpy.types.Operator):
     def poll(cls, context):
         if session.busy:
             cls.poll_message_set("A take is being made: wait for it, or cancel it")
+            return False
+        if part_export.is_drawing():
+            cls.poll_message_set("Body parts are being drawn: wait for them, or press Esc")
             return False
         problem = plan.find_problem(context) or plan.find_missing_reference(context) or plan.find_engine_limit(context)
         if problem:

@@ -8,9 +8,18 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..core.errors import UnderstudyError
+from ..core.errors import PoseError, UnderstudyError
 from . import plan
+from .modal import Stage
 from .part_pictures import part_pictures
+from .session import session
+
+_stage = Stage()
+
+
+def is_drawing() -> bool:
+    """Whether body parts are being drawn, which goes from frame to frame as a take's sampling does."""
+    return _stage.running
 
 
 class ExportParts(bpy.types.Operator):
@@ -24,6 +33,12 @@ class ExportParts(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
+        if session.busy:
+            cls.poll_message_set("A take is being made: wait for it, or cancel it")
+            return False
+        if is_drawing():
+            cls.poll_message_set("Body parts are being drawn")
+            return False
         if problem := plan.find_problem(context):
             cls.poll_message_set(str(problem))
             return False
@@ -43,13 +58,16 @@ class ExportParts(bpy.types.Operator):
                 return {"FINISHED"}
         except (UnderstudyError, OSError) as error:
             return self._fail(error)
-        self._timer = context.window_manager.event_timer_add(0.01, window=context.window)
+        _stage.put(self._writing.close)
+        manager = context.window_manager
+        ticking = manager.event_timer_add(0.01, window=context.window)
+        _stage.put(lambda: manager.event_timer_remove(ticking))
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
         if event.type == "ESC":
-            self._end(context)
+            self.cancel(context)
             self.report({"INFO"}, "Drawing body parts was cancelled")
             return {"CANCELLED"}
         if event.type != "TIMER":
@@ -57,11 +75,14 @@ class ExportParts(bpy.types.Operator):
         try:
             next(self._writing)
         except StopIteration:
-            self._end(context)
+            self.cancel(context)
             return {"FINISHED"}
         except (UnderstudyError, OSError) as error:
-            self._end(context)
+            self.cancel(context)
             return self._fail(error)
+        except ReferenceError as error:  # an undo, or something was deleted
+            self.cancel(context)
+            return self._fail(PoseError(f"The scene was changed while its body parts were drawn ({error}).", "Export again."))
         return {"RUNNING_MODAL"}
 
     def _write(self, context, pictures: Generator[np.ndarray | None, None, None], count: int) -> Generator[None, None, None]:
@@ -82,9 +103,9 @@ class ExportParts(bpy.types.Operator):
             context.window_manager.progress_end()
         self.report({"INFO"}, f"{drawn} frames written to {folder}")
 
-    def _end(self, context) -> None:
-        self._writing.close()
-        context.window_manager.event_timer_remove(self._timer)
+    def cancel(self, context):
+        """Put everything back; Blender calls this too, when another file is opened."""
+        _stage.close()
 
     def _fail(self, error: UnderstudyError | OSError) -> set[str]:
         self.report({"ERROR"}, str(error))
@@ -119,5 +140,6 @@ def register() -> None:
 
 
 def unregister() -> None:
+    _stage.close()
     bpy.types.TOPBAR_MT_file_export.remove(_menu)
     bpy.utils.unregister_class(ExportParts)

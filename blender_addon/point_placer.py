@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
 
 from . import overlay, people
 from .figure import draw_people
+from .modal import Stage, is_open
 from .placing import JOINTS, Placing, keypoints
+
+if TYPE_CHECKING:
+    from .properties import UnderstudyPerson
 
 _REACH = 12  # pixels at a resolution scale of 1
 _STICK = 3
 _KEYS = "Drag to move.  Tab: cannot be seen.  Backspace: take back.  X: remove.  Enter: done.  Esc: as before."
 _WHITE = (255, 255, 255)
+
+_stage = Stage()
 
 
 def find_editor(context: bpy.types.Context) -> tuple[bpy.types.Window, bpy.types.Area] | None:
@@ -36,7 +43,9 @@ class PlacePoints(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         person = people.active_person(context)
-        if person is None or not person.reference:
+        if _stage.running:
+            cls.poll_message_set("Points are being placed: Enter or Esc in that Image Editor first")
+        elif person is None or not person.reference:
             cls.poll_message_set("The person has no reference picture")
         elif not Path(bpy.path.abspath(person.reference)).is_file():
             cls.poll_message_set("The reference picture is not there")
@@ -47,29 +56,27 @@ class PlacePoints(bpy.types.Operator):
     def invoke(self, context, _event):
         person = people.active_person(context)
         image = bpy.data.images.load(bpy.path.abspath(person.reference), check_existing=True)
-        found = find_editor(context) or _open_editor(context)
-        self._window, self._area = found
+        self._scene, self._person = context.scene.session_uid, _identity(person)
+        self._window, self._area = find_editor(context) or _open_editor(context)
         self._area.spaces.active.image = image  # type: ignore[attr-defined]
         self._region = next(region for region in self._area.regions if region.type == "WINDOW")
         self._placing = Placing({point.name: tuple(point.position) for point in person.points})
         self._pointer: tuple[float, float] | None = None
-        self._handler = bpy.types.SpaceImageEditor.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
+        _stage.put(self._redraw)
+        _stage.draw(bpy.types.SpaceImageEditor, self._draw)
         with context.temp_override(window=self._window):
             context.window_manager.modal_handler_add(self)
         self._redraw()
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
-        if self._window not in context.window_manager.windows[:] or self._area not in self._window.screen.areas[:]:
+        if not is_open(self._window) or self._area not in self._window.screen.areas[:]:
             self.cancel(context)  # the editor was closed
             return {"CANCELLED"}
         placing, position = self._placing, self._position(event)
         handled = True
         if event.type in ("RET", "NUMPAD_ENTER") and event.value == "PRESS":
-            self.cancel(context)
-            set_points(people.active_person(context), placing.points)
-            overlay.redraw()
-            return {"FINISHED"}
+            return self._finish(context)
         if event.type == "ESC" and event.value == "PRESS":
             self.cancel(context)
             return {"CANCELLED"}
@@ -96,8 +103,19 @@ class PlacePoints(bpy.types.Operator):
 
     def cancel(self, context):
         """Put everything back; Blender calls this too, when another file is opened."""
-        bpy.types.SpaceImageEditor.draw_handler_remove(self._handler, "WINDOW")
-        self._redraw()
+        _stage.close()
+
+    def _finish(self, context: bpy.types.Context) -> set[str]:
+        """Give the points to the person whose picture they are on, whoever is chosen in the list by now."""
+        self.cancel(context)
+        scene = next((scene for scene in bpy.data.scenes if scene.session_uid == self._scene), None)
+        persons = scene.understudy.people if scene else ()
+        if (person := next((one for one in persons if _identity(one) == self._person), None)) is None:
+            self.report({"WARNING"}, "The person whose points were placed is gone, or has another picture or armature")
+            return {"CANCELLED"}
+        set_points(person, self._placing.points)
+        overlay.redraw()
+        return {"FINISHED"}
 
     def _position(self, event: bpy.types.Event) -> tuple[float, float] | None:
         """Where on the picture the pointer is; None where it is not over the editor."""
@@ -158,6 +176,11 @@ class ClearPoints(bpy.types.Operator):
         return {"FINISHED"}
 
 
+def _identity(person: UnderstudyPerson) -> tuple[int, str]:
+    """Of a person in its scene's list, also after an undo."""
+    return person.armature.session_uid if person.armature else 0, person.reference
+
+
 def set_points(person, points: dict[str, tuple[float, float]]) -> None:
     person.points.clear()
     for joint in JOINTS:
@@ -182,11 +205,9 @@ def _open_editor(context: bpy.types.Context) -> tuple[bpy.types.Window, bpy.type
 CLASSES = (PlacePoints, ClearPoints)
 
 
-def register() -> None:
-    for kind in CLASSES:
-        bpy.utils.register_class(kind)
+register, _unregister = bpy.utils.register_classes_factory(CLASSES)
 
 
 def unregister() -> None:
-    for kind in reversed(CLASSES):
-        bpy.utils.unregister_class(kind)
+    _stage.close()
+    _unregister()
