@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import bpy
 import numpy as np
@@ -17,6 +17,7 @@ from .sampling import Found, Sampling, validate
 from .viewpoint import look
 
 _SLICE = 0.02  # seconds of sampling between two steps
+_WEIGHTS_AT_ONCE = 5_000
 
 
 class _Skin:
@@ -25,6 +26,23 @@ class _Skin:
     def __init__(self, mesh: bpy.types.Object, person: Person, role_of_group: np.ndarray):
         self._mesh, self._person, self._role_of_group = mesh, person, role_of_group
         self._roles = np.empty(0, int)  # of the vertices
+
+    def fits(self, depsgraph: bpy.types.Depsgraph) -> bool:
+        """Whether the roles are those of the frame's vertices: weights change only with the topology."""
+        return len(self._roles) == len(self._mesh.evaluated_get(depsgraph).data.vertices)  # type: ignore[union-attr]
+
+    def read_roles(self) -> Iterator[None]:
+        """Read the vertices' roles, in steps of a few milliseconds: characters can have a million."""
+        roles: list[int] = []
+        while True:
+            depsgraph = bpy.context.evaluated_depsgraph_get()  # anew: between two steps the last one's meshes may be freed
+            vertices = self._mesh.evaluated_get(depsgraph).data.vertices  # type: ignore[union-attr]
+            some = range(len(roles), min(len(roles) + _WEIGHTS_AT_ONCE, len(vertices)))
+            roles += [self._role(vertices[number]) for number in some]
+            if len(roles) >= len(vertices):
+                break
+            yield
+        self._roles = np.array(roles, int)
 
     def triangles(self, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, np.ndarray]:
         """As the frame has it: corners [n, 3, 3] in world space, and the role of each triangle [n]."""
@@ -36,8 +54,6 @@ class _Skin:
             data.attributes["position"].data.foreach_get("vector", vertices)  # type: ignore[attr-defined]
             corners = np.empty(len(data.loop_triangles) * 3, np.int32)
             data.loop_triangles.foreach_get("vertices", corners)
-            if len(self._roles) != len(data.vertices):  # weights are slow to read, and change only with the topology
-                self._roles = np.array([self._role(vertex) for vertex in data.vertices], int)
         finally:
             owner.to_mesh_clear()
         world = np.array(space_of(self._person.instancers, depsgraph) @ owner.matrix_world)
@@ -68,6 +84,12 @@ def part_pictures(scene: bpy.types.Scene, options: SampleOptions) -> Generator[n
         for index, frame in enumerate(options.frames):
             scene.frame_set(frame)
             depsgraph = bpy.context.evaluated_depsgraph_get()
+            while unread := [skin for meshes in skins for skin in meshes if not skin.fits(depsgraph)]:
+                for skin in unread:
+                    for _ in skin.read_roles():
+                        yield None
+                scene.frame_set(frame)  # meanwhile somebody may have gone to another
+                depsgraph = bpy.context.evaluated_depsgraph_get()
             eye = look(scene, options, depsgraph)
             triangles, numbers = [np.empty((0, 3, 3))], [np.empty(0, int)]
             for person, meshes in enumerate(skins):

@@ -35,6 +35,20 @@ def test_the_demo_characters_mesh_has_its_parts_where_its_joints_are(scene, char
             assert mesh[row, column] in ({12, 14} if side == "left" else {11, 13})
 
 
+def test_weights_are_read_in_steps_between_which_the_scene_may_change(scene, character, monkeypatch):
+    options = SampleOptions((Person(character.name, character),), (7,), WIDTH, HEIGHT)
+    (at_once,) = [picture for picture in part_pictures(scene, options) if picture is not None]
+    monkeypatch.setattr("understudy.blender_addon.part_pictures._WEIGHTS_AT_ONCE", 100)
+    steps = 0
+    for picture in part_pictures(scene, options):
+        if picture is None:
+            steps += 1
+            scene.frame_set(40)
+        else:
+            np.testing.assert_array_equal(picture, at_once)
+    assert steps > 5
+
+
 def test_the_operator_writes_a_picture_a_frame(scene, character, tmp_path):
     assert bpy.ops.understudy.export_parts(directory=str(tmp_path / "parts")) == {"FINISHED"}
     assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == ["0001.png", "0002.png", "0003.png"]
