@@ -124,9 +124,14 @@ def choose(owner: bpy.types.Object, role: str, bone: str) -> None:
 
 
 def forget(owner: bpy.types.Object) -> None:
-    """Detect the bones again, now and at each take."""
-    rig = _rig(owner)
-    rig.mapping = rig.family = ""
+    """Detect the bones again, now and at each take; also where they were chosen on the armature that `owner` instances.
+
+    What is linked keeps what it has. Raises `NoArmature`.
+    """
+    for keeper in (owner, armature_of(owner)):
+        if keeper.library is None:
+            rig = _rig(keeper)
+            rig.mapping = rig.family = ""
     forget_all()
 
 
@@ -143,11 +148,13 @@ def read_only_reason(owner: bpy.types.Object) -> str | None:
 
 
 def fingerprint(armature: bpy.types.Object) -> int:
-    """Differs when bones are renamed, added or moved in Edit Mode."""
+    """Differs when bones are renamed, added, moved or given another parent in Edit Mode, or cease to deform."""
     bones = armature.data.bones
-    heads = np.empty(len(bones) * 3, np.float32)
+    heads, deform = np.empty(len(bones) * 3, np.float32), np.empty(len(bones), bool)
     bones.foreach_get("head_local", heads)
-    return hash((tuple(bones.keys()), heads.tobytes()))
+    bones.foreach_get("use_deform", deform)
+    parents = tuple(parent and parent.name for parent in (bone.parent for bone in bones))
+    return hash((tuple(bones.keys()), parents, heads.tobytes(), deform.tobytes()))
 
 
 def _rig(owner: bpy.types.Object) -> UnderstudyRig:

@@ -317,6 +317,10 @@ def _handler(scene, armature):
     bpy.app.handlers.frame_change_post.append(lambda scene, _: None)
 
 
+def _builtin_handler(scene, armature):
+    bpy.app.handlers.frame_change_post.append("frame {} of {}".format)
+
+
 def _time_stretch(scene, armature):
     scene.render.frame_map_old, scene.render.frame_map_new = 100, 150
 
@@ -346,6 +350,7 @@ def _camera_type(scene, armature):
         (_rotation_mode, "rotation_mode"),
         (_bone_animation, "armature data"),
         (_handler, "acts on every frame"),
+        (_builtin_handler, "a script acts on every frame"),
         (_time_stretch, "stretches time"),
         (_scene_animation, "scene 'Scene' is animated"),
         (_camera_type, "sensor_fit"),

@@ -136,6 +136,48 @@ def test_an_instanced_armature_is_mapped_on_its_instance(scene, character):
     assert mapping.remembered(empty)["left_forearm"] == FOREARM
 
 
+def test_bones_are_detected_anew_also_where_the_instanced_armature_had_its_own(scene, character):
+    understudy.choose_bone(role="head", bone="mixamorig:Neck")
+    collection = bpy.data.collections.new("Ann")
+    collection.objects.link(character)
+    empty = bpy.data.objects.new("Ann here", None)
+    empty.instance_type, empty.instance_collection = "COLLECTION", collection
+    scene.collection.objects.link(empty)
+    scene.understudy.people[0].armature = empty
+    assert mapping.bones_of(empty).changed
+    understudy.detect_bones()
+    assert mapping.remembered(empty) is None
+
+
+def _other_parent(bones):
+    bones["mixamorig:Head"].parent = bones["mixamorig:Hips"]
+
+
+def _no_deform(bones):
+    bones["mixamorig:Head"].use_deform = False
+
+
+@pytest.mark.parametrize("change", [_other_parent, _no_deform])
+def test_what_is_known_of_bones_ends_with_any_change_to_them(scene, character, change):
+    before = mapping.fingerprint(character)
+    bpy.context.view_layer.objects.active = character
+    bpy.ops.object.mode_set(mode="EDIT")
+    change(character.data.edit_bones)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert mapping.fingerprint(character) != before
+
+
+def test_a_preset_that_cannot_be_removed_is_named(scene, character, presets_kept, monkeypatch):
+    understudy.save_rig_preset(name="Mine")
+
+    def refuse(path, missing_ok):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    with pytest.raises(RuntimeError, match=r"Mine\.json cannot be removed: Permission denied"):
+        understudy.remove_rig_preset(name="Mine")
+
+
 def test_presets_are_kept_applied_and_removed(scene, character, presets_kept):
     understudy.choose_bone(role="head", bone="mixamorig:Neck")
     understudy.save_rig_preset(name="Our rig/2")
