@@ -96,7 +96,7 @@ class ChooseBone(BonesOperator, bpy.types.Operator):
 
     bl_idname = "understudy.choose_bone"
     bl_label = "Choose Bone"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
     bl_property = "bone"
 
     role: bpy.props.StringProperty(name="Role", description=_ROLE)
@@ -115,7 +115,7 @@ class ClearBone(BonesOperator, bpy.types.Operator):
 
     bl_idname = "understudy.clear_bone"
     bl_label = "Clear Bone"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
     role: bpy.props.StringProperty(name="Role", description=_ROLE)
 
@@ -128,7 +128,7 @@ class UseActiveBone(BonesOperator, bpy.types.Operator):
 
     bl_idname = "understudy.use_active_bone"
     bl_label = "Use Active Bone"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
     role: bpy.props.StringProperty(name="Role", description=_ROLE)
 
@@ -242,9 +242,9 @@ class ApplyRigPreset(BonesOperator, bpy.types.Operator):
 
     bl_idname = "understudy.apply_rig_preset"
     bl_label = "Apply Bone Mapping"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
-    name: bpy.props.EnumProperty(name="Preset", items=_list_presets)
+    name: bpy.props.StringProperty(name="Preset")  # an enumeration would read the folder for each entry of the menu
 
     def change(self, owner):
         _apply(self, owner, presets.load(preset_folder() / (self.name + _SUFFIX)), self.name)
@@ -271,7 +271,12 @@ class RemoveRigPreset(bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def execute(self, _context):
-        (preset_folder() / (self.name + _SUFFIX)).unlink(missing_ok=True)
+        path = preset_folder() / (self.name + _SUFFIX)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            self.report({"ERROR"}, f"{path} cannot be removed: {error.strerror}.")
+            return {"CANCELLED"}
         self.report({"INFO"}, f"{self.name} removed")
         return {"FINISHED"}
 
@@ -303,12 +308,4 @@ CLASSES = (
     SaveRigPreset, ExportRigPreset, ImportRigPreset, ApplyRigPreset, RemoveRigPreset,
 )  # fmt: skip
 
-
-def register() -> None:
-    for kind in CLASSES:
-        bpy.utils.register_class(kind)
-
-
-def unregister() -> None:
-    for kind in reversed(CLASSES):
-        bpy.utils.unregister_class(kind)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)  # type: ignore[func-returns-value, attr-defined]

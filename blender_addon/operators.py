@@ -442,12 +442,4 @@ CLASSES = (
     CheckEnvironment, CancelEnvironment, OpenLog, OpenPreferences,
 )  # fmt: skip
 
-
-def register() -> None:
-    for kind in CLASSES:
-        bpy.utils.register_class(kind)
-
-
-def unregister() -> None:
-    for kind in reversed(CLASSES):
-        bpy.utils.unregister_class(kind)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)  # type: ignore[func-returns-value, attr-defined]

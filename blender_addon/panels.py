@@ -80,13 +80,15 @@ class TakePanel(_SidebarPanel, bpy.types.Panel):
         if session.busy:
             _draw_progress(layout)
         else:
+            unfinished = context.scene.understudy.unfinished
             row = layout.row(align=True)
             row.prop(context.scene.understudy, "name")
-            row.operator("understudy.resume_take", text="", icon="IMPORT")
+            if not unfinished:  # there may be one that its scene knows nothing of
+                row.operator("understudy.resume_take", text="", icon="IMPORT")
             row = layout.row()
             row.scale_y = 1.6
             row.operator("understudy.generate", icon="RENDER_ANIMATION")
-            if context.scene.understudy.unfinished:
+            if unfinished:
                 layout.operator("understudy.resume_take", icon="IMPORT")
             _draw_outcome(layout)
         if session.preview:
@@ -277,12 +279,4 @@ CLASSES = (
     PeopleList, TakePanel, PeoplePanel, SkeletonPanel, SourcePanel, EnginePanel,
 )  # fmt: skip
 
-
-def register() -> None:
-    for kind in CLASSES:
-        bpy.utils.register_class(kind)
-
-
-def unregister() -> None:
-    for kind in reversed(CLASSES):
-        bpy.utils.unregister_class(kind)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)  # type: ignore[func-returns-value, attr-defined]

@@ -205,7 +205,7 @@ def _open_editor(context: bpy.types.Context) -> tuple[bpy.types.Window, bpy.type
 CLASSES = (PlacePoints, ClearPoints)
 
 
-register, _unregister = bpy.utils.register_classes_factory(CLASSES)
+register, _unregister = bpy.utils.register_classes_factory(CLASSES)  # type: ignore[func-returns-value, attr-defined]
 
 
 def unregister() -> None:

@@ -22,9 +22,7 @@ class UnderstudyRig(bpy.types.PropertyGroup):
     mapping: bpy.props.StringProperty(
         name="Bone Mapping", description="JSON, role to bone; empty: the bones are detected", override={"LIBRARY_OVERRIDABLE"}
     )
-    family: bpy.props.StringProperty(
-        name="Rig", description="What the mapping was made from", override={"LIBRARY_OVERRIDABLE"}
-    )
+    family: bpy.props.StringProperty(name="Rig", description="What the mapping was made from", override={"LIBRARY_OVERRIDABLE"})
 
 
 def _can_be_person(_person, candidate: bpy.types.Object) -> bool:
@@ -179,12 +177,8 @@ class UnderstudySettings(bpy.types.PropertyGroup):
         name="Engine", description="The model that draws", items=_list_engines,
         get=_get_engine, set=_set_engine,
     )  # fmt: skip
-    width: bpy.props.IntProperty(
-        name="Width", default=DEFAULTS.width, min=16, max=8192, step=32, subtype="PIXEL"
-    )
-    height: bpy.props.IntProperty(
-        name="Height", default=DEFAULTS.height, min=16, max=8192, step=32, subtype="PIXEL"
-    )
+    width: bpy.props.IntProperty(name="Width", default=DEFAULTS.width, min=16, max=8192, step=32, subtype="PIXEL")
+    height: bpy.props.IntProperty(name="Height", default=DEFAULTS.height, min=16, max=8192, step=32, subtype="PIXEL")
     preset: bpy.props.EnumProperty(
         name="Preset",
         description="Where the engine's settings begin",
@@ -223,9 +217,11 @@ class UnderstudySettings(bpy.types.PropertyGroup):
 CLASSES = (UnderstudyRig, UnderstudyPoint, UnderstudyPerson, UnderstudySettings)
 
 
+_register, _unregister = bpy.utils.register_classes_factory(CLASSES)  # type: ignore[func-returns-value, attr-defined]
+
+
 def register() -> None:
-    for kind in CLASSES:
-        bpy.utils.register_class(kind)
+    _register()
     bpy.types.Scene.understudy = bpy.props.PointerProperty(type=UnderstudySettings)
     rig = bpy.props.PointerProperty(type=UnderstudyRig, override={"LIBRARY_OVERRIDABLE"})
     bpy.types.Object.understudy = rig  # type: ignore[attr-defined]
@@ -234,5 +230,4 @@ def register() -> None:
 def unregister() -> None:
     del bpy.types.Object.understudy  # type: ignore[attr-defined]
     del bpy.types.Scene.understudy
-    for kind in reversed(CLASSES):
-        bpy.utils.unregister_class(kind)
+    _unregister()

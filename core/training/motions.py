@@ -16,11 +16,6 @@ BONES = (
     *(f"left_{part}" for part in SIDED), *(f"right_{part}" for part in SIDED),
 )  # fmt: skip
 BONE = {name: number for number, name in enumerate(BONES)}
-PARENTS = {
-    **{"waist": "pelvis", "chest": "waist", "neck": "chest", "head": "neck"},
-    **{f"{side}_{part}": parent if parent in BONE else f"{side}_{parent}" for side in ("left", "right") for part, parent in
-       zip(SIDED, ("chest", "upper_arm", "forearm", "pelvis", "thigh", "shin"), strict=True)},
-}  # fmt: skip
 
 KINDS = ("idle", "walk", "run", "jump", "turn", "wave", "dance", "fight", "act", "sit", "floor")
 
