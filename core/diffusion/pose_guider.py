@@ -1,17 +1,20 @@
-"""The pose guider: a skeleton picture to features that are added after the denoiser's first convolution."""
+"""The pose guider: body map and warped reference to features that are added after the denoiser's first convolution."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
+from .body_map import DETAIL_CHANNELS
+
 
 class PoseGuider(nn.Sequential):
-    """Skeleton picture [B, 3, H/2, W/2] in 0..1, half the frame's size, to [B, channels, H/8, W/8]. Zero at initialisation."""
+    """Detail [B, 13, H, W] in 0..1 (see `body_map`) to [B, channels, H/8, W/8]. Zero at initialisation."""
 
-    def __init__(self, channels: int, hidden: int = 96):
+    def __init__(self, channels: int, hidden: int = 64):
         super().__init__(
-            nn.PixelUnshuffle(4),  # [B, 48, H/8, W/8]
-            nn.Conv2d(48, hidden, 3, padding=1),
+            nn.AvgPool2d(2),
+            nn.PixelUnshuffle(4),  # [B, 208, H/8, W/8]
+            nn.Conv2d(16 * DETAIL_CHANNELS, hidden, 3, padding=1),
             nn.SiLU(),
             nn.Conv2d(hidden, hidden, 3, padding=1),
             nn.SiLU(),
@@ -19,5 +22,5 @@ class PoseGuider(nn.Sequential):
         )
         nn.init.zeros_(self[-1].weight)
 
-    def forward(self, skeleton: Tensor) -> Tensor:
-        return super().forward(skeleton)
+    def forward(self, detail: Tensor) -> Tensor:
+        return super().forward(detail)

@@ -1,4 +1,4 @@
-"""The bundled model's denoiser: a UNet over latents that reads pose features, a reference and time."""
+"""The bundled model's denoiser: a UNet over latents that reads time, pose, and a reference, also laid over the pose."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ HEAD_CHANNELS = 32
 @dataclass(frozen=True)
 class DenoiserConfig:
     latent_channels: int = 8
-    channels: tuple[int, int, int] = (96, 192, 288)
-    blocks: int = 2
+    channels: tuple[int, int, int] = (64, 128, 256)
+    blocks: int = 1
     embedding: int = 256
     reference: ReferenceEncoderConfig = field(default_factory=ReferenceEncoderConfig)
 
@@ -65,7 +65,7 @@ class Denoiser(nn.Module):
         self.time = nn.Sequential(nn.Linear(size, size), nn.SiLU(), nn.Linear(size, size), nn.SiLU())
         self.guider = PoseGuider(fine)
         self.reference_encoder = ReferenceEncoder(config.reference)
-        self.conv_in = nn.Conv2d(2 * latent, fine, 3, padding=1)
+        self.conv_in = nn.Conv2d(3 * latent, fine, 3, padding=1)
         self.down1 = Level(fine, fine, blocks, size, tokens[0], joint=False)
         self.to_middle = Downsample(fine, middle)
         self.down2 = Level(middle, middle, blocks, size, tokens[1], joint=True)
@@ -77,6 +77,9 @@ class Denoiser(nn.Module):
         self.up1 = Level(2 * fine, fine, blocks, size, tokens[0], joint=False)
         self.norm_out = nn.GroupNorm(16, fine)
         self.conv_out = nn.Conv2d(fine, latent + 1, 3, padding=1)
+        nn.init.zeros_(self.conv_out.weight)
+        nn.init.zeros_(self.conv_out.bias)
+        nn.init.constant_(self.conv_out.bias[-1:], 3)  # before any training, the reference laid over the pose
 
     @property
     def levels(self) -> list[Level]:
@@ -85,23 +88,26 @@ class Denoiser(nn.Module):
     def temporal_parameters(self) -> list[nn.Parameter]:
         return [parameter for level in self.levels for parameter in level.temporal.parameters()]
 
-    def encode_reference(self, latents: Tensor) -> tuple[Reference, Tensor]:
-        """Reference latents [R, C, H, W] to what `forward` reads, and the reference's skeleton as the encoder sees it."""
-        (fine, middle, coarse), skeleton = self.reference_encoder(latents)
+    def encode_reference(self, latents: Tensor, body: Tensor) -> tuple[Reference, Tensor]:
+        """Reference latents [R, C, H, W] and body map [R, 8, H, W] (0: not known) to what `forward` reads, and the body map as
+        the encoder sees it."""
+        (fine, middle, coarse), seen = self.reference_encoder(latents, body)
         tokens = (fine, middle, coarse, middle, fine)
         bank = [level.attention.project_reference(part) for level, part in zip(self.levels, tokens, strict=True)]
-        return Reference(latents, bank), skeleton
+        return Reference(latents, bank), seen
 
     def forward(
         self,
         x: Tensor,
         t: Tensor,
         pose: Tensor,
+        warped: Tensor,
         reference: Reference | None,
         frames: int | None = None,
         watch: Watch | None = None,
     ) -> Tensor:
-        """Noisy latents x [B, C, H, W] at times t [B], pose features [B, fine, H, W] from `guider`, to clean latents.
+        """Noisy latents x [B, C, H, W] at times t [B] to clean ones. `pose` [B, fine, H, W] is the `guider`'s, `warped`
+        [B, C, H, W] the latents of the reference laid over the pose (of plain grey where that is not known).
 
         B / R targets in a row share a reference; none: the model invents a character. `frames` T: the batch is B / T clips,
         and temporal attention runs along each; None: single pictures. H and W are multiples of 4. `watch` goes to the
@@ -113,13 +119,11 @@ class Denoiser(nn.Module):
         else:
             seen = reference.latents.repeat_interleave(len(x) // len(reference.latents), 0)
             bank = reference.bank
-        h = self.conv_in(cat((x, seen), 1)) + pose
+        h = self.conv_in(cat((x, seen, warped), 1)) + pose
         first = self.down1(h, embedding, bank[0], frames, watch)
         second = self.down2(self.to_middle(first), embedding, bank[1], frames, watch)
         h = self.mid(self.to_coarse(second), embedding, bank[2], frames, watch)
         h = self.up2(cat((self.from_coarse(h), second), 1), embedding, bank[3], frames, watch)
         h = self.up1(cat((self.from_middle(h), first), 1), embedding, bank[4], frames, watch)
         out, gate = self.conv_out(nn.functional.silu(self.norm_out(h))).split((x.shape[1], 1), 1)
-        # Where the picture stays as in the reference (background, mostly), the gate copies instead of drawing again.
-        keep = gate.sigmoid() if reference is not None else 0.0
-        return keep * seen + (1 - keep) * out
+        return gate.sigmoid() * warped + out  # what the reference shows need not be drawn, what it shows wrongly is dropped
