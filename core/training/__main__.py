@@ -7,46 +7,60 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from torch import nn
 
-from ..diffusion.unet import Denoiser, DenoiserConfig
+from ..diffusion.bundled import Understudy
+from .curves import draw_curves
 from .dataset import Dataset
 from .export import export
 from .loop import Budget
+from .losses import Weights
 from .parallel import device
 from .sheets import contact_sheet
-from .stages import HEIGHT, WIDTH, train_autoencoder, train_clips, train_frames
+from .stages import HEIGHT, WIDTH, train_autoencoder, train_clips, train_details, train_frames, train_matting
 
-SHARES = {"autoencoder": 0.12, "frames": 0.68, "clips": 0.2}  # of --minutes; rendering comes on top
+SHARES = {"matting": 0.08, "autoencoder": 0.2, "frames": 0.24, "clips": 0.045, "details": 0.2}  # of --minutes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=88, help="training time in all, over as many sittings as it takes")
-    parser.add_argument("--characters", type=int, default=1500, help="procedural people to render")
+    parser.add_argument("--minutes", type=float, default=75, help="training time in all, over as many sittings as it takes")
+    parser.add_argument("--characters", type=int, default=500, help="procedural people to render")
+    parser.add_argument("--rendering", type=float, default=30, help="minutes of rendering at most, on top of --minutes")
+    parser.add_argument("--identity", type=float, default=1.0, help="weight of the identity losses; 0 trains without them")
+    parser.add_argument("--motion", type=float, default=1.0, help="weight of the motion prior; 0 trains without it")
     parser.add_argument("--out", type=Path, default=Path("out/train"), help="checkpoints, curves, sheets and weights")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    budgets = {stage: Budget(options.minutes * share, save_every=300) for stage, share in SHARES.items()}
+    out: Path = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    budgets = {stage: Budget(options.minutes * share, save_every=480) for stage, share in SHARES.items()}
+    weights = Weights(options.identity, options.motion)
+    data = Dataset(out / "dataset", options.characters, WIDTH, HEIGHT)
+    data.build(options.rendering)
 
-    autoencoder = train_autoencoder(options.out, budgets["autoencoder"]).eval()
-    data = Dataset(options.out / "dataset", options.characters, WIDTH, HEIGHT, autoencoder.mean.shape[1])
-    data.build(autoencoder)
+    torch.manual_seed(0)
+    model = Understudy()
 
-    def sheet(stage: str):
-        def draw(ema: Denoiser, minutes: float) -> None:
-            temporal = stage == "clips"
-            picture = contact_sheet(ema, autoencoder, characters=4, steps=6, temporal=temporal)
-            Image.fromarray(picture).save(options.out / f"{stage}-{minutes:05.1f}.png")
-            export(options.out, autoencoder, ema)
+    def sheets(stage: str):
+        def draw(ema: nn.Module, minutes: float) -> None:
+            model.denoiser.load_state_dict(ema.state_dict())
+            sheet = contact_sheet(model, characters=3, steps=2, temporal=stage != "frames")
+            Image.fromarray(sheet).save(out / f"{stage}-{minutes:05.1f}.png")
+            draw_curves(out)
+            export(out, model)
 
         return draw
 
-    torch.manual_seed(0)
-    model = Denoiser(DenoiserConfig()).to(device(), memory_format=torch.channels_last)
-    frames = train_frames(options.out, model, data, budgets["frames"], on_save=sheet("frames"))
-    model.load_state_dict(frames.state_dict())
-    clips = train_clips(options.out, model, data, budgets["clips"], on_save=sheet("clips"))
-    print(f"weights: {export(options.out, autoencoder, clips)}")
+    model.matting = train_matting(out, data, budgets["matting"]).cpu()
+    model.autoencoder = train_autoencoder(out, data, budgets["autoencoder"]).cpu()
+    data.encode(model.autoencoder)
+    learner = Understudy().denoiser.to(device(), memory_format=torch.channels_last)
+    learner.load_state_dict(train_frames(out, learner, data, budgets["frames"], weights, sheets("frames")).state_dict())
+    denoiser = train_clips(out, learner, data, budgets["clips"], weights)
+    model.autoencoder = train_details(out, model.autoencoder.to(device()), denoiser, data, budgets["details"]).cpu()
+    model.autoencoder.decoder.halve_own_outline()
+    sheets("details")(denoiser.cpu(), options.minutes)
+    print(f"weights: {export(out, model)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The training set: characters as latents, rendered and encoded once, and the batches drawn from it."""
+"""The training set: people, their body maps, their reference laid over every pose; made once, and batches drawn from it."""
 
 from __future__ import annotations
 
@@ -8,142 +8,241 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange
 from torch import Tensor
 
-from ..control.guide import draw_guide
 from ..diffusion.autoencoder import Autoencoder
-from ..pose.skeleton import KEYPOINT_COUNT
-from .parallel import autocast, device, each
-from .renderer import CELL
-from .shots import CLIP_FRAMES, CONES, FRAMES, NO_CONE, REFERENCES, Shot, shoot
+from ..diffusion.body import body_of
+from ..diffusion.body_map import DETAIL_CHANNELS, WARP_CHANNELS, body_map, cut_out, lay_over, spots_of
+from .parallel import device, each
+from .shots import FRAMES, REFERENCES, Shot, shoot
 
-KEYPOINTS = 24  # body and feet: what the bundled model's skeleton shows
+CELL = 8  # pixels that a latent stands for
 TOKEN = 16  # pixels a reference token stands for, at the finer of the encoder's token grids
+CHUNK = 4  # frames at a time: more only makes the allocator slow
+NOTHING_LAID = torch.tensor([0.5, 0.5, 0.5, 0.0, 0.0]).view(1, WARP_CHANNELS, 1, 1)
+"""The warped reference where its joints are not known."""
 
 
 @dataclass(frozen=True)
 class Batch:
     """R characters, S targets each; B = R S, targets of one character in a row.
 
-    references f32 [R, C, H, W] and targets f32 [B, C, H, W] latents; skeletons f32 [B, 3, 4H, 4W] in 0..1 and
-    reference_skeletons f32 [R, 3, H, W]; foreground f32 [B, 1, H, W]; matches int64 [B, H, W]: the reference token that shows
-    the same spot of the body, or -100
+    references f32 [R, C, H, W], targets and warped f32 [B, C, H, W] latents; body f32 [R, 8, H, W] the references' body map;
+    detail f32 [B, 13, 8H, 8W] in 0..1 (see `body_map`); foreground f32 [B, 1, H, W]; matches int64 [B, H, W]: the reference
+    token that shows the same spot of the body, or -100; regions int64 [B, H, W]: garment, hair ..., 0 the background
     """
 
     references: Tensor
     targets: Tensor
-    skeletons: Tensor
-    reference_skeletons: Tensor
+    warped: Tensor
+    body: Tensor
+    detail: Tensor
     foreground: Tensor
     matches: Tensor
+    regions: Tensor
 
     def to(self, device: torch.device) -> Batch:
         return Batch(**{entry.name: getattr(self, entry.name).to(device) for entry in fields(self)})
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What the networks are shown and asked for, of one shot; its first frame is the reference. Over mid-grey, 0..1.
+
+    figures f32 [F, 3, H, W]; mattes f32 [F, 1, H, W]; detail f32 [F, 13, H, W]; where f32 [F, 2, H, W]: see `lay_over`
+    """
+
+    figures: Tensor
+    mattes: Tensor
+    detail: Tensor
+    where: Tensor
+
+
+def prepare(shot: Shot) -> Prepared:
+    """Lay the shot's first frame over all of them."""
+    pictures, mattes = shot.pictures.float() / 255, shot.mattes.float() / 255
+    count, _, height, width = pictures.shape
+    points, intrinsics = torch.as_tensor(shot.points_cam), torch.as_tensor(shot.intrinsics)
+    bodies = body_of(points, torch.as_tensor(shot.visible), intrinsics, torch.zeros(count, dtype=torch.bool))
+    puppet = cut_out(pictures[:1], mattes[:1], bodies[:1])
+    details, wheres = [], []
+    for start in range(0, count, CHUNK):
+        part = slice(start, start + CHUNK)
+        body = bodies[part]
+        spots = spots_of(body, width, height)
+        source = torch.zeros(len(body.turn), dtype=torch.long)
+        warp, where = lay_over(puppet, source, body, spots, width, height)
+        details.append(torch.cat((warp, body_map(body, spots, width, height)), 1))
+        wheres.append(where)
+    figures = shot.figures.float() / 255 + 0.5 * (1 - mattes)
+    return Prepared(figures, mattes, torch.cat(details), torch.cat(wheres))
+
+
 class Dataset:
     """Memory-mapped arrays in `folder`, one row a character: filled up to `characters` by `build`, resumable."""
 
-    def __init__(self, folder: Path, characters: int, width: int, height: int, channels: int):
+    def __init__(self, folder: Path, characters: int, width: int, height: int, channels: int = 8):
         self.folder, self.characters, self.width, self.height = folder, characters, width, height
         folder.mkdir(parents=True, exist_ok=True)
-        cells = (height // CELL, width // CELL)
+        cells, size = (height // CELL, width // CELL), (height, width)
         layout = {
+            "pictures": (np.uint8, (FRAMES, 3, *size)),
+            "figures": (np.uint8, (FRAMES, 3, *size)),
+            "mattes": (np.uint8, (FRAMES, 1, *size)),
+            "detail": (np.uint8, (FRAMES, DETAIL_CHANNELS, *size)),
+            "matches": (np.int16, (FRAMES, *cells)),
+            "regions": (np.uint8, (FRAMES, *cells)),
             "latents": (np.float16, (FRAMES, channels, *cells)),
-            "points": (np.float32, (FRAMES, KEYPOINTS, 2)),
-            "drawable": (np.bool_, (FRAMES, KEYPOINTS)),
-            "foreground": (np.uint8, (FRAMES, *cells)),
-            "cone": (np.uint8, (FRAMES, *cells)),
-            "along": (np.float16, (FRAMES, *cells)),
-            "axes": (np.float32, (FRAMES, CONES, 2, 2)),
+            "warped": (np.float16, (FRAMES, channels, *cells)),
         }
         self.arrays = {}
         for name, (dtype, shape) in layout.items():
             path = folder / f"{name}.npy"
-            mode = "r+" if path.exists() else "w+"
-            self.arrays[name] = np.lib.format.open_memmap(path, mode, dtype, (characters, *shape))
-        self.ready = folder / "ready"
-        self.length = int(self.ready.read_text()) if self.ready.exists() else 0
+            if path.exists():
+                self.arrays[name] = np.lib.format.open_memmap(path, "r+")
+                self.characters = len(self.arrays[name])
+            else:
+                self.arrays[name] = np.lib.format.open_memmap(path, "w+", dtype, (characters, *shape))
+        self.blank = torch.zeros(1, channels, *cells)
 
-    def build(self, autoencoder: Autoencoder) -> None:
-        """Render and encode the characters that are still missing."""
+    def _count(self, what: str) -> int:
+        path = self.folder / what
+        return int(path.read_text()) if path.exists() else 0
+
+    @property
+    def length(self) -> int:
+        return self._count("rendered")
+
+    def build(self, minutes: float) -> None:
+        """Render the characters that are still missing, for at most `minutes`."""
         started, first = time.monotonic(), self.length
 
-        def make(seed: int) -> tuple[Shot, Tensor]:
+        def make(seed: int) -> tuple[Shot, Prepared]:
             shot = shoot(seed, self.width, self.height)
-            with torch.inference_mode(), autocast():
-                pictures = (shot.pictures.to(device()).float() / 127.5 - 1).to(memory_format=torch.channels_last)
-                return shot, autoencoder.encode(pictures).cpu()
+            return shot, prepare(shot)
 
-        seeds = range(first, self.characters)
-        for seed, (shot, latents) in zip(seeds, each(make, seeds), strict=True):
-            row = {
-                "latents": latents.float().numpy(), "points": shot.points[:, :KEYPOINTS],
-                "drawable": shot.drawable[:, :KEYPOINTS], "cone": shot.cone.numpy(), "along": shot.along.numpy(),
-                "foreground": torch.nn.functional.avg_pool2d(shot.mattes.float(), CELL)[:, 0].round().numpy(),
-                "axes": shot.axes.numpy(),
-            }  # fmt: skip
-            for name, value in row.items():
-                self.arrays[name][seed] = value
-            self.length = seed + 1
-            if self.length % 50 == 0 or self.length == self.characters:
-                for array in self.arrays.values():
-                    array.flush()
-                self.ready.write_text(str(self.length))
-                left = (time.monotonic() - started) / (self.length - first) * (self.characters - self.length)
-                print(f"dataset: {self.length} of {self.characters} characters, {left / 60:.1f} min left", flush=True)
+        for start in range(first, self.characters, 16):
+            spent = (time.monotonic() - started) / 60
+            if spent >= minutes:
+                break
+            seeds = range(start, min(start + 16, self.characters))
+            for seed, (shot, made) in zip(seeds, each(make, seeds), strict=True):
+                self._write(seed, shot, made)
+            self._flush("rendered", seeds.stop)
+            print(f"dataset: {seeds.stop} of {self.characters} characters in {spent:.1f} min", flush=True)
+
+    def _write(self, row: int, shot: Shot, made: Prepared) -> None:
+        middle = slice(CELL // 2, None, CELL)
+        column, line = (made.where[:, :, middle, middle] / TOKEN).floor().unbind(1)
+        columns, lines = self.width // TOKEN, self.height // TOKEN
+        shown = made.detail[:, 4, middle, middle] > 0.5
+        inside = shown & (column >= 0) & (line >= 0) & (column < columns) & (line < lines)
+        values = {
+            "pictures": shot.pictures, "figures": _bytes(made.figures), "mattes": shot.mattes,
+            "detail": _bytes(made.detail), "matches": torch.where(inside, line * columns + column, -100.0),
+            "regions": torch.as_tensor(shot.regions)[:, middle, middle],
+        }  # fmt: skip
+        for name, value in values.items():
+            self.arrays[name][row] = value.numpy()
+
+    def encode(self, autoencoder: Autoencoder) -> None:
+        """The latents of all figures and of all warped references."""
+
+        def latents(figures: np.ndarray) -> np.ndarray:
+            parts = torch.from_numpy(figures).to(device()).float().div(127.5).sub(1).split(CHUNK)
+            return torch.cat([autoencoder.encode(part) for part in parts]).cpu().numpy()
+
+        def make(row: int) -> None:
+            with torch.inference_mode():
+                self.arrays["latents"][row] = latents(self.arrays["figures"][row])
+                self.arrays["warped"][row] = latents(self.arrays["detail"][row][:, :3])
+
+        list(each(make, range(self._count("encoded"), self.length)))
+        self._flush("encoded", self.length)
+        with torch.inference_mode():
+            self.blank = autoencoder.encode(torch.zeros(1, 3, self.height, self.width, device=device())).cpu()
+
+    def _flush(self, what: str, count: int) -> None:
+        for array in self.arrays.values():
+            array.flush()
+        (self.folder / what).write_text(str(count))
+
+    def crops(self, rng: np.random.Generator, count: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Figures -1..1, mattes and details 0..1 of `count` squares of `size` pixels, mostly on a figure."""
+        found = []
+        for _ in range(count):
+            row, frame = rng.integers(self.length), rng.integers(1, FRAMES)
+            top, left = (cell * CELL for cell in corner(rng, self.arrays["regions"][row, frame], size))
+            figure, matte, detail = (
+                torch.from_numpy(self.arrays[name][row, frame, :, top : top + size, left : left + size]).float() / 255
+                for name in ("figures", "mattes", "detail")
+            )
+            found.append((figure * 2 - 1, matte, detail))
+        figures, mattes, details = (torch.stack(parts) for parts in zip(*found, strict=True))
+        return figures, mattes, details
+
+    def scenes(self, rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Whole pictures in 0..1, mattes, and where the capsules are, [B, ., H, W]."""
+        rows, frames = rng.integers(self.length, size=count), rng.integers(FRAMES, size=count)
+        pictures, mattes = (torch.from_numpy(self.arrays[name][rows, frames]).float() / 255 for name in ("pictures", "mattes"))
+        capsules = torch.from_numpy(self.arrays["detail"][rows, frames, WARP_CHANNELS : WARP_CHANNELS + 1]).float() / 255
+        return pictures, mattes, capsules
 
     def singles(self, rng: np.random.Generator, characters: int, targets: int) -> Batch:
-        """Random pictures of random characters."""
+        """Random pictures of random characters; a quarter of them without the reference's joints."""
         who = rng.integers(self.length, size=characters)
-        frames = np.stack([rng.permutation(FRAMES)[:targets] for _ in who])
+        frames = np.stack([1 + rng.permutation(FRAMES - 1)[:targets] for _ in who])
         return self._batch(rng, who, frames)
 
     def clips(self, rng: np.random.Generator, characters: int, frames: int) -> Batch:
         """Random clips of `frames` frames in a row."""
         who = rng.integers(self.length, size=characters)
-        start = REFERENCES + rng.integers(CLIP_FRAMES - frames + 1, size=characters)
+        start = REFERENCES + rng.integers(FRAMES - REFERENCES - frames + 1, size=characters)
         return self._batch(rng, who, start[:, None] + np.arange(frames))
 
-    def _batch(self, rng: np.random.Generator, who: np.ndarray, frames: np.ndarray) -> Batch:
-        characters, targets = frames.shape
-        pick = np.where(
-            rng.random(characters) < 0.8, rng.integers(REFERENCES, size=characters), rng.integers(FRAMES, size=characters)
-        )
+    def finished(self, rng: np.random.Generator, characters: int, targets: int) -> tuple[Batch, Tensor, Tensor]:
+        """As `singles`, and what is to come out: figures [B, 3, 8H, 8W], -1..1, and mattes, 0..1."""
+        who = rng.integers(self.length, size=characters)
+        frames = np.stack([1 + rng.permutation(FRAMES - 1)[:targets] for _ in who])
         rows = np.repeat(who, targets), frames.reshape(-1)
-        latents, a = self.arrays["latents"], self.arrays
-        skeletons = [self._skeleton(i, j, 2) for i, j in zip(*rows, strict=True)]
-        of_references = [self._skeleton(i, j, CELL) for i, j in zip(who, pick, strict=True)]
+        figures, mattes = (torch.from_numpy(self.arrays[name][rows]).float() / 255 for name in ("figures", "mattes"))
+        return self._batch(rng, who, frames), figures * 2 - 1, mattes
+
+    def _batch(self, rng: np.random.Generator, who: np.ndarray, frames: np.ndarray, unposed: float = 0.25) -> Batch:
+        characters, targets = frames.shape
+        rows = np.repeat(who, targets), frames.reshape(-1)
+        a = self.arrays
+        known = torch.from_numpy(rng.random(characters) >= unposed).float().view(-1, 1, 1, 1)
+        known_of_target = known.repeat_interleave(targets, 0)
+        detail = torch.from_numpy(a["detail"][rows]).float() / 255
+        detail[:, :WARP_CHANNELS] = torch.lerp(NOTHING_LAID, detail[:, :WARP_CHANNELS], known_of_target)
+        body = torch.from_numpy(a["detail"][who, 0, WARP_CHANNELS:]).float() / 255
+        shrink = torch.nn.functional.avg_pool2d
         return Batch(
-            references=torch.from_numpy(latents[who, pick].astype(np.float32)),
-            targets=torch.from_numpy(latents[rows].astype(np.float32)),
-            skeletons=pictures_to_tensor(skeletons),
-            reference_skeletons=pictures_to_tensor(of_references),
-            foreground=torch.from_numpy(a["foreground"][rows].astype(np.float32) / 255)[:, None],
-            matches=self._matches(rows, np.repeat(who, targets), np.repeat(pick, targets)),
+            references=_floats(a["latents"][who, 0]),
+            targets=_floats(a["latents"][rows]),
+            warped=torch.lerp(self.blank, _floats(a["warped"][rows]), known_of_target),
+            body=shrink(body, CELL) * known,
+            detail=detail,
+            foreground=shrink(torch.from_numpy(a["mattes"][rows]).float() / 255, CELL),
+            matches=torch.from_numpy(a["matches"][rows].astype(np.int64)),
+            regions=torch.from_numpy(a["regions"][rows].astype(np.int64)),
         )
 
-    def _skeleton(self, character: int, frame: int, shrink: int) -> np.ndarray:
-        points = np.zeros((KEYPOINT_COUNT, 2), np.float32)
-        shown = np.zeros(KEYPOINT_COUNT, bool)
-        points[:KEYPOINTS], shown[:KEYPOINTS] = (
-            self.arrays["points"][character, frame],
-            self.arrays["drawable"][character, frame],
-        )
-        return draw_guide(points, shown, self.width, self.height, shrink)
 
-    def _matches(self, rows: tuple, who: np.ndarray, pick: np.ndarray) -> Tensor:
-        cone, along = self.arrays["cone"][rows], self.arrays["along"][rows].astype(np.float32)[..., None]
-        axes = self.arrays["axes"][who, pick]  # [B, cones, 2, 2]
-        batch = np.arange(len(cone))[:, None, None]
-        start, end = np.moveaxis(axes[batch, np.minimum(cone, CONES - 1)], -2, 0)
-        spot = (start * (1 - along) + end * along) // TOKEN  # [B, H, W, 2]
-        columns, lines = self.width // TOKEN, self.height // TOKEN
-        inside = (spot >= 0).all(-1) & (spot[..., 0] < columns) & (spot[..., 1] < lines) & (cone != NO_CONE)
-        return torch.from_numpy(np.where(inside, spot[..., 1] * columns + spot[..., 0], -100).astype(np.int64))
+def corner(rng: np.random.Generator, regions: np.ndarray, size: int) -> tuple[int, int]:
+    """Top and left, in cells, of a square of `size` pixels around some spot of the figure in `regions` [H, W]."""
+    spots = np.argwhere(regions > 0)
+    lines, columns = regions.shape
+    y, x = spots[rng.integers(len(spots))] if len(spots) else (lines // 2, columns // 2)
+    cells = size // CELL
+    top, left = (int(np.clip(at - rng.integers(cells), 0, most - cells)) for at, most in ((y, lines), (x, columns)))
+    return top, left
 
 
-def pictures_to_tensor(pictures: list[np.ndarray]) -> Tensor:
-    """uint8 [H, W, 3] each, to f32 [N, 3, H, W] in 0..1."""
-    return rearrange(torch.from_numpy(np.stack(pictures)).float() / 255, "n h w c -> n c h w")
+def _bytes(values: Tensor) -> Tensor:
+    return (values.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _floats(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32))

@@ -1,7 +1,7 @@
-"""`python -m understudy.core.training.evaluate`: the bundled model's figures on held-out characters, as JSON.
+"""`python -m understudy.core.training.evaluate`: the bundled model's figures on held-out people and motions, as JSON.
 
-For each variant: PSNR and SSIM of whole frames, PSNR inside the figure, `sharpness` (gradient energy inside the figure over the
-truth's) and `flicker` (mean frame-to-frame change inside the figure over the truth's).
+The measures are those of `measures`, the trials those of `heldout`. `parts` tells what is lost without each part of the model,
+and `human`, where a folder that `tooling.blender_human` filled is given, how it does on a modelled human rendered by Blender.
 """
 
 from __future__ import annotations
@@ -11,63 +11,79 @@ import json
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from ..diffusion.autoencoder import Autoencoder
-from ..diffusion.unet import Denoiser
-from ..engines.understudy import WEIGHTS, UnderstudyEngine
-from .measures import measure
-from .sheets import Trial, generate
-from .shots import HELD_OUT, REFERENCES, Shot, shoot
-from .stages import HEIGHT, WIDTH
+from ..diffusion.bundled import CHUNK, Understudy
+from ..engines.checkpoints import load_into, read
+from ..engines.understudy import WEIGHTS
+from . import heldout
+from .heldout import Generated, Row, held_out, mean, row_of
+from .sheets import Trial, bodies, finish, generate, see
+from .shots import REFERENCES, Shot
 
-VARIANTS = {
-    "model": Trial(),
-    "without shared noise": Trial(shared_noise=0.0),
+PARTS = {
+    "whole": Trial(),
+    "matte of the reference guessed": Trial(matte=False),
+    "joints of the reference unknown": Trial(matte=False, joints=False),
+    "without reference attention": Trial(reference=False),
     "without temporal module": Trial(temporal=False),
-    "without temporal module and shared noise": Trial(temporal=False, shared_noise=0.0),
-    "without reference": Trial(reference=False),
+    "without shared noise": Trial(shared_noise=0.0),
+    "one step": Trial(steps=1),
+    "six steps": Trial(steps=6),
 }
 
 
-def evaluate(autoencoder: Autoencoder, denoiser: Denoiser, characters: int) -> dict[str, dict[str, float]]:
-    """Means over `characters` held-out characters, for each variant, the autoencoder's ceiling and the copied reference."""
-    rows: dict[str, list[dict[str, float]]] = {}
-    for seed in range(HELD_OUT, HELD_OUT + characters):
-        shot = shoot(seed, WIDTH, HEIGHT)
-        truth = shot.pictures[REFERENCES:].float() / 255
-        inside = (shot.mattes[REFERENCES:] > 127).float()
-        results = {"autoencoder": _round_trip(autoencoder, truth), "copied reference": _copy(shot, len(truth))}
-        for name, trial in VARIANTS.items():
-            results[name] = generate(denoiser, autoencoder, shot, trial)
+def parts(model: Understudy, characters: int) -> dict[str, Row]:
+    """Means over held-out people of each of `PARTS`, of the autoencoder alone, of the reference laid over, and of its copy."""
+    rows: dict[str, list[Row]] = {}
+    for number in range(characters):
+        shot = held_out(number)
+        results = {name: generate(model, shot, trial) for name, trial in PARTS.items()}
+        results |= {"autoencoder": _through(model, shot), "laid over": _laid(model, shot), "copy": heldout.copied(shot)}
         for name, result in results.items():
-            rows.setdefault(name, []).append(measure(result, truth, inside))
-        print(f"evaluate: {seed - HELD_OUT + 1} of {characters}", flush=True)
-    return {
-        name: {key: round(sum(row[key] for row in found) / len(found), 3) for key in found[0]} for name, found in rows.items()
-    }
+            rows.setdefault(name, []).append(row_of(shot, result))
+        print(f"parts: {number + 1} of {characters} people", flush=True)
+    return {name: mean(found) for name, found in rows.items()}
 
 
 @torch.inference_mode()
-def _round_trip(autoencoder: Autoencoder, pictures: Tensor) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16):
-        decoded = autoencoder.decode(autoencoder.encode(pictures * 2 - 1))
-    return (decoded.float().clamp(-1, 1) + 1) / 2
+def _through(model: Understudy, shot: Shot) -> Generated:
+    """The ceiling: the truth's own latents, drawn."""
+    posed = model.pose(see(model, shot, Trial()), bodies(shot)[REFERENCES:])
+    mattes = shot.mattes[REFERENCES:].float() / 255
+    figures = shot.figures[REFERENCES:].float() / 255 + 0.5 * (1 - mattes)
+    latents = torch.cat([model.autoencoder.encode(part * 2 - 1) for part in figures.split(CHUNK)])
+    return finish(model, latents, posed.detail, shot)
 
 
-def _copy(shot: Shot, frames: int) -> Tensor:
-    return (shot.pictures[:1].float() / 255).expand(frames, -1, -1, -1)
+@torch.inference_mode()
+def _laid(model: Understudy, shot: Shot) -> Generated:
+    """The reference laid over the poses, as no network has touched it."""
+    detail = model.pose(see(model, shot, Trial()), bodies(shot)[REFERENCES:]).detail
+    matte = detail[:, 3:4]
+    return Generated(detail[:, :3] + (1 - matte) * (shot.plates[REFERENCES:].float() / 255 - 0.5), matte)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--characters", type=int, default=12)
+    parser.add_argument("--long", type=int, default=2, help="clips of 96 frames")
+    parser.add_argument("--human", type=Path, help="folder of films that tooling.blender_human made")
     options = parser.parse_args()
-    engine = UnderstudyEngine(options.weights)
-    engine.load("cpu")
-    engine.autoencoder.float(), engine.denoiser.float()  # autocast decides, as it did in training
-    print(json.dumps(evaluate(engine.autoencoder, engine.denoiser, options.characters), indent=2))
+    model = Understudy().eval()
+    load_into(model, read(options.weights), options.weights.name)
+    model.float()
+
+    def draw(shot: Shot) -> Generated:
+        return generate(model, shot, Trial())
+
+    table = {
+        "trials": heldout.evaluate(draw, options.characters, options.long, say=lambda text: print(text, flush=True)),
+        "parts": parts(model, options.characters),
+    }
+    if options.human:
+        table["human"] = heldout.evaluate_filmed(draw, options.human)
+    print(json.dumps(table, indent=2))
 
 
 if __name__ == "__main__":

@@ -7,17 +7,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from ..diffusion.autoencoder import Autoencoder
-from ..diffusion.unet import Denoiser
+from ..diffusion.bundled import Understudy
 
 
-def export(folder: Path, autoencoder: Autoencoder, denoiser: Denoiser) -> Path:
+def export(folder: Path, model: Understudy) -> Path:
     """Write `folder/understudy.safetensors`, whole or not at all, and return its path."""
-    tensors = {
-        f"{name}.{key}": value.detach().to(torch.bfloat16).contiguous()
-        for name, model in (("autoencoder", autoencoder), ("denoiser", denoiser))
-        for key, value in model.state_dict().items()
-    }
+    tensors = {key: value.detach().to(torch.bfloat16).contiguous() for key, value in model.state_dict().items()}
     path = folder / "understudy.safetensors"
     part = path.with_suffix(".part")
     save_file(tensors, part)

@@ -30,8 +30,9 @@ def workers() -> int:
 
 
 def autocast() -> torch.autocast:
-    """bfloat16 where it is safe, on the device that trains."""
-    return torch.autocast(device().type, torch.bfloat16)
+    """bfloat16 where it is safe, on the device that trains; nothing where that has no instructions for it."""
+    fast = device().type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device().type, torch.bfloat16, enabled=fast)
 
 
 @cache

@@ -1,69 +1,97 @@
-"""Contact sheets of what a model makes of characters it never saw: reference | skeleton | result | truth."""
+"""Clips of characters that the model never saw, and contact sheets of them: reference | body | laid over | result | truth."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
+import cv2
 import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor
 
-from ..control.guide import draw_guide
-from ..diffusion.autoencoder import Autoencoder
-from ..diffusion.sampler import FlowPath, denoise, initial_noise
-from ..diffusion.unet import Denoiser
-from .dataset import pictures_to_tensor
-from .renderer import CELL
-from .shots import HELD_OUT, REFERENCES, Shot, shoot
+from ..diffusion.body import Body, body_of
+from ..diffusion.bundled import CELL, CHUNK, SHARED_NOISE, Seen, Understudy
+from ..diffusion.sampler import FlowPath, initial_noise
+from ..diffusion.windows import plan
+from .heldout import Generated, held_out
+from .shots import REFERENCES, Shot
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How a clip is generated in an evaluation; each switch takes one part away."""
+    """How a clip is generated in an evaluation; each switch takes one part away.
 
-    steps: int = 10
+    Of the reference, `matte` and `joints` are known, as they are of one that the add-on renders.
+    """
+
+    steps: int = 2
     seed: int = 1
     reference: bool = True
+    matte: bool = True
+    joints: bool = True
     temporal: bool = True
-    shared_noise: float = 0.5
+    shared_noise: float = SHARED_NOISE
+    window: int = 12
+    overlap: int = 4
+
+
+def bodies(shot: Shot) -> Body:
+    orthographic = torch.zeros(len(shot.pictures), dtype=torch.bool)
+    return body_of(*(torch.as_tensor(part) for part in (shot.points_cam, shot.visible, shot.intrinsics)), orthographic)
+
+
+def see(model: Understudy, shot: Shot, trial: Trial) -> Seen:
+    """The shot's first picture as the engine would see it."""
+    picture = shot.pictures[:1].float() / 255
+    body = bodies(shot)[:1] if trial.joints else None
+    matte = shot.mattes[:1].float() / 255 if trial.matte else model.matte(picture, body)
+    return model.see(picture, matte, body)
 
 
 @torch.inference_mode()
-def generate(model: Denoiser, autoencoder: Autoencoder, shot: Shot, trial: Trial) -> Tensor:
-    """The clip of `shot` from its first reference and its skeletons: f32 [T, 3, H, W] in 0..1."""
+def generate(model: Understudy, shot: Shot, trial: Trial) -> Generated:
+    """The clip of `shot` from its first picture and its joints, over its own plates; window by window, as the engine does."""
     height, width = shot.pictures.shape[2:]
-    frames = slice(REFERENCES, None)
-    skeletons = pictures_to_tensor(
-        [draw_guide(p, d, width, height) for p, d in zip(shot.points[frames], shot.drawable[frames], strict=True)]
-    )
-    count = len(skeletons)
-    where = next(model.parameters()).device
-    with torch.autocast(where.type, torch.bfloat16):
-        pose = model.guider(skeletons.to(where))
-        reference = None
-        if trial.reference:
-            reference, _ = model.encode_reference(autoencoder.encode(shot.pictures[:1].to(where).float() / 127.5 - 1).float())
-
-        def predict(x: Tensor, t: float) -> Tensor:
-            return model(x, torch.full((count,), t, device=where), pose, reference, count if trial.temporal else None).float()
-
-        noise = initial_noise(count, (8, height // CELL, width // CELL), trial.seed, trial.shared_noise)
-        latents = denoise(predict, noise.to(where), FlowPath(trial.steps))
-        return ((autoencoder.decode(latents).float().clamp(-1, 1) + 1) / 2).cpu()
+    seen, body = see(model, shot, trial), bodies(shot)[REFERENCES:]
+    count, path = len(body.turn), FlowPath(trial.steps)
+    shape = model.autoencoder.mean.shape[1], height // CELL, width // CELL
+    noise = initial_noise(count, shape, trial.seed, trial.shared_noise)
+    latents, details, ready = noise.clone(), [], 0
+    for window in plan(count, trial.window, trial.overlap).tolist():
+        rows = slice(window[0], window[-1] + 1)
+        posed = model.pose(seen, body[rows], width, height)
+        for number in range(trial.steps):
+            known = seen if trial.reference else None
+            model.step(latents[rows], noise[rows], ready - rows.start, path, number, posed, known, temporal=trial.temporal)
+        details.append(posed.detail[ready - rows.start :])
+        ready = rows.stop
+    return finish(model, latents, torch.cat(details), shot)
 
 
-def contact_sheet(model: Denoiser, autoencoder: Autoencoder, characters: int = 6, every: int = 3, **trial) -> np.ndarray:
-    """One character a pair of rows: reference, then skeleton | result | truth of every n-th frame; uint8 [H, W, 3]."""
+def finish(model: Understudy, latents: Tensor, detail: Tensor, shot: Shot) -> Generated:
+    """The drawn figures over the plates of the shot's clip."""
+    parts = [model.draw(*part) for part in zip(latents.split(CHUNK), detail.split(CHUNK), strict=True)]
+    figures, mattes = (torch.cat(each) for each in zip(*parts, strict=True))
+    return Generated(figures + (1 - mattes) * shot.plates[REFERENCES:].float() / 255, mattes)
+
+
+_held_out = cache(held_out)
+
+
+def contact_sheet(model: Understudy, characters: int = 4, every: int = 4, shrink: int = 2, **trial) -> np.ndarray:
+    """One character a row: reference, then body | laid over | result | truth of every n-th frame; uint8 [H, W, 3]."""
     rows = []
-    for seed in range(HELD_OUT, HELD_OUT + characters):
-        shot = shoot(seed, 192, 256)
-        result = (generate(model, autoencoder, shot, Trial(**trial)) * 255).round().byte()
-        truth = shot.pictures[REFERENCES:]
-        cells = [shot.pictures[0]]
-        for frame in range(0, len(truth), every):
-            points, drawable = shot.points[REFERENCES + frame], shot.drawable[REFERENCES + frame]
-            skeleton = torch.from_numpy(draw_guide(points, drawable, 192, 256, 1))
-            cells += [rearrange(skeleton, "h w c -> c h w"), result[frame], truth[frame]]
+    for seed in range(characters):
+        shot = _held_out(seed)
+        result = generate(model, shot, Trial(**trial)).pictures
+        with torch.inference_mode():
+            posed = model.pose(see(model, shot, Trial()), bodies(shot)[REFERENCES::every])
+        truth = shot.pictures[REFERENCES:].float() / 255
+        cells = [shot.pictures[0].float() / 255]
+        for index, frame in enumerate(range(0, len(truth), every)):
+            cells += [posed.detail[index, [6, 9, 11]], posed.detail[index, :3], result[frame], truth[frame]]
         rows.append(rearrange(torch.stack(cells), "n c h w -> h (n w) c"))
-    return torch.cat(rows).numpy()
+    sheet = (torch.cat(rows) * 255).round().byte().numpy()
+    return cv2.resize(sheet, (sheet.shape[1] // shrink, sheet.shape[0] // shrink), interpolation=cv2.INTER_AREA)

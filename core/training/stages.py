@@ -1,4 +1,4 @@
-"""The stages of the bundled model's training: the autoencoder, then single frames, then clips."""
+"""The stages of the bundled model's training: mattes, the autoencoder, single frames, clips, and the decoder once more."""
 
 from __future__ import annotations
 
@@ -8,106 +8,94 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..diffusion.autoencoder import Autoencoder, AutoencoderConfig
+from ..diffusion.autoencoder import COLOURS, Autoencoder, AutoencoderConfig
+from ..diffusion.matting import Matting
+from ..diffusion.sampler import FlowPath, denoise
 from ..diffusion.unet import Denoiser
-from .dataset import Batch, Dataset
+from .dataset import CELL, NOTHING_LAID, Batch, Dataset, corner
 from .loop import Budget, train
-from .parallel import autocast, device, each, workers
-from .shots import shoot
+from .losses import MatchLoss, Weights, garment_loss, motion_loss, picture_loss
+from .parallel import autocast, device, workers
 
-WIDTH, HEIGHT = 192, 256
-
-
-def to_unit(pictures: Tensor) -> Tensor:
-    """uint8 pictures to f32 in -1..1."""
-    return pictures.float() / 127.5 - 1
+WIDTH, HEIGHT = 256, 320
+CROP = 128
 
 
-def train_autoencoder(folder: Path, budget: Budget, characters: int = 150) -> Autoencoder:
-    """Stage 0. Pictures of the first `characters` seeds, in 128 x 128 crops."""
-    pictures = _pictures(folder / "pictures.npy", characters)
-    model = Autoencoder(AutoencoderConfig()).to(device(), memory_format=torch.channels_last)
+def train_matting(folder: Path, data: Dataset, budget: Budget) -> Matting:
+    """Which pixels of a reference are the person; for half of the pictures without knowing where the body is."""
+    model = Matting().to(device())
     rngs = generators()
 
     def loss_of(part: int) -> Tensor:
-        rng, batch = rngs[part], []
-        for index in rng.integers(len(pictures), size=16 // len(rngs)):
-            top, left = rng.integers(HEIGHT - 127), rng.integers(WIDTH - 127)
-            crop = torch.from_numpy(pictures[index, :, top : top + 128, left : left + 128])
-            batch.append(crop.flip(-1) if rng.random() < 0.5 else crop)
-        truth = to_unit(torch.stack(batch).to(device())).to(memory_format=torch.channels_last)
+        rng = rngs[part]
+        pictures, mattes, capsules = (value.to(device()) for value in data.scenes(rng, max(1, 4 // len(rngs))))
+        if rng.random() < 0.5:
+            capsules = torch.zeros_like(capsules)
         with autocast():
-            latents = model.encode(truth)
-            output = model.decode(latents + 0.08 * torch.randn_like(latents))
-        output = output.float()
-        error = output - truth
-        gradient = sum((output.diff(dim=d) - truth.diff(dim=d)).abs().mean() for d in (2, 3))
-        size = 1e-3 * (latents.float() ** 2).mean()
-        return error.abs().mean() + 2 * (error**2).mean() + gradient + size
+            logits = model(pictures, capsules)
+        return nn.functional.binary_cross_entropy_with_logits(logits.float(), mattes)
 
-    ema = train("autoencoder", model, [{"params": list(model.parameters()), "lr": 6e-4}], loss_of, budget, folder)
-    _normalise(ema, pictures)
+    return train("matting", model, [{"params": list(model.parameters()), "lr": 1e-3}], loss_of, budget, folder)
+
+
+def train_autoencoder(folder: Path, data: Dataset, budget: Budget) -> Autoencoder:
+    """Stage 0, on crops. The latents are disturbed, more or less, so that the decoder learns when to believe the reference."""
+    model = Autoencoder(AutoencoderConfig()).to(device())
+    scale = torch.ones(1, model.mean.shape[1], 1, 1, device=device())
+    scale[:, :COLOURS] = 0.2  # about their deviation; the encoder gives the others one to match the noise
+    rngs = generators()
+
+    def loss_of(part: int) -> Tensor:
+        rng = rngs[part]
+        figures, mattes, details = (value.to(device()) for value in data.crops(rng, max(1, 8 // len(rngs)), CROP))
+        details = _forget_reference(details, rng)
+        noise = torch.from_numpy(rng.choice([0.05, 0.15, 0.3, 0.6], len(figures)).astype(np.float32)).to(device())
+        with autocast():
+            latents = model.encode(figures)
+            figure, matte = model.decode(latents + scale * noise.view(-1, 1, 1, 1) * torch.randn_like(latents), details)
+        return picture_loss(figure.float(), matte.float(), figures, mattes) + 1e-3 * (latents.float() ** 2).mean()
+
+    ema = train("autoencoder", model, [{"params": list(model.parameters()), "lr": 1e-3}], loss_of, budget, folder)
+    _normalise(ema, data)
     return ema
 
 
-def _normalise(model: Autoencoder, pictures: np.ndarray) -> None:
-    """Set the latents' mean and deviation from 500 pictures."""
+def _forget_reference(details: Tensor, rng: np.random.Generator, share: float = 0.2) -> Tensor:
+    """Details as they are without the reference's joints, for a share of the batch."""
+    count = NOTHING_LAID.shape[1]
+    forgotten = torch.from_numpy(rng.random(len(details)) < share).to(details.device).view(-1, 1, 1, 1)
+    laid = torch.where(forgotten, NOTHING_LAID.to(details.device), details[:, :count])
+    return torch.cat((laid, details[:, count:]), 1)
+
+
+def _normalise(model: Autoencoder, data: Dataset) -> None:
+    """Set the latents' mean and deviation from 200 figures."""
     model.mean.zero_()
     model.std.fill_(1)
+    rng = np.random.default_rng(0)
     with torch.inference_mode():
-        sample = to_unit(torch.from_numpy(pictures[:: max(1, len(pictures) // 500)]))
-        latents = torch.cat([model.encode(part.to(device())) for part in sample.split(16)])
+        latents = torch.cat([model.encode(data.crops(rng, 4, CROP)[0].to(device())) for _ in range(50)])
         model.mean.copy_(latents.mean((0, 2, 3), keepdim=True))
         model.std.copy_(latents.std((0, 2, 3), keepdim=True))
 
 
-def _pictures(path: Path, characters: int) -> np.ndarray:
-    """uint8 [N, 3, H, W] of the first characters, rendered once and kept in `path`."""
-    if not path.exists():
-        print(f"rendering {characters} characters for the autoencoder", flush=True)
-        pictures = torch.cat(list(each(lambda seed: shoot(seed, WIDTH, HEIGHT).pictures, range(characters))))
-        part = path.with_suffix(".part")
-        with part.open("wb") as stream:
-            np.save(stream, pictures.numpy())
-        part.replace(path)
-    return np.load(path)
-
-
-class MatchLoss:
-    """Supervises where the reference is looked up: cross-entropy of the attention against the renderer's correspondences.
-
-    Half of the heads of each layer are taught, on the layers whose reference tokens are the fine ones; the rest stay free.
-    """
-
-    def __init__(self, matches: Tensor):
-        self.matches = matches  # int64 [B, H, W]
-        self.losses: list[Tensor] = []
-
-    def __call__(self, query: Tensor, key: Tensor) -> None:
-        grid, (_, heads, queries, width) = self.matches, query.shape
-        if key.shape[2] * 4 != grid[0].numel():
-            return
-        truth = grid if queries == grid[0].numel() else grid[:, 1::2, 1::2]
-        taught = (heads + 1) // 2
-        logits = (query[:, :taught] @ key[:, :taught].transpose(-1, -2)).float().mean(1) * width**-0.5
-        self.losses.append(nn.functional.cross_entropy(logits.flatten(0, 1), truth.flatten(), ignore_index=-100))
-
-    def mean(self) -> Tensor:
-        return torch.stack(self.losses).mean()
-
-
-def denoising_loss(model: Denoiser, batch: Batch, rng: np.random.Generator, frames: int | None) -> Tensor:
+def denoising_loss(
+    model: Denoiser,
+    batch: Batch,
+    rng: np.random.Generator,
+    frames: int | None,
+    weights: Weights = Weights(),  # noqa: B008
+) -> Tensor:
     """One step's loss. `frames` T: the targets are clips of T frames, else single pictures.
 
-    x_0 prediction weighted by min(1 / t, 4) and, inside the figure, 3.5 times; plus the reference's skeleton, the attention's
-    matches and, on clips, the change from frame to frame.
+    x_0 prediction weighted by min(1 / t, 4) and, inside the figure, 5 times; plus the reference's body map, the character's
+    identity and, on clips, its motion.
     """
     batch = batch.to(device())
-    count = len(batch.targets)
-    clips = count // (frames or 1)
+    clips = len(batch.targets) // (frames or 1)
     noise = torch.randn_like(batch.targets)
     t = torch.from_numpy(rng.random(clips).astype(np.float32)) ** 0.6
-    t[torch.from_numpy(rng.random(clips) < 0.15)] = 1.0
+    t[torch.from_numpy(rng.random(clips) < 0.2)] = 1.0
     t = t.repeat_interleave(frames or 1).to(noise.device)
     if frames and rng.random() < 0.5:  # as sampling will: half of the noise shared by a clip's frames
         common = torch.randn_like(noise[:clips]).repeat_interleave(frames, 0)
@@ -116,51 +104,96 @@ def denoising_loss(model: Denoiser, batch: Batch, rng: np.random.Generator, fram
     noisy = (1 - at) * batch.targets + at * noise
 
     match = MatchLoss(batch.matches)
-    with_reference = rng.random() >= 0.08
+    with_reference = rng.random() >= 0.05
     layout = {"memory_format": torch.channels_last}
     with autocast():
-        pose = model.guider(batch.skeletons.to(**layout))
+        pose = model.guider(batch.detail.to(**layout))
         reference = None
         if with_reference:
-            reference, skeleton = model.encode_reference(batch.references.to(**layout))
-        clean = model(noisy.to(**layout), t, pose, reference, frames, match).float()
+            reference, body = model.encode_reference(batch.references.to(**layout), batch.body.to(**layout))
+        clean = model(noisy.to(**layout), t, pose, batch.warped, reference, frames, match).float()
 
-    weight = (1 / at).clamp(max=4) * (1 + 2.5 * batch.foreground)
-    loss = (weight * (clean - batch.targets) ** 2).mean()
+    inside = 1 + 4 * batch.foreground
+    weight = (1 / at).clamp(max=4) * inside
+    # Not squared beyond 1: a few latents are far out, and would drown the others.
+    loss = 2 * (weight * nn.functional.smooth_l1_loss(clean, batch.targets, reduction="none")).mean()
     if with_reference:
-        loss = loss + 0.3 * nn.functional.l1_loss(skeleton.float(), batch.reference_skeletons) + 0.05 * match.mean()
+        loss = loss + 0.1 * nn.functional.l1_loss(body.float(), batch.body)
+        loss = loss + weights.identity * 0.05 * match.mean()
+    loss = loss + weights.identity * 0.2 * garment_loss(clean, batch.targets, batch.regions)
     if frames:
-        error = (clean - batch.targets).unflatten(0, (clips, frames)).diff(dim=1)
-        inside = 1 + 2.5 * batch.foreground.unflatten(0, (clips, frames))[:, 1:]
-        loss = loss + 0.5 * (inside * error**2).mean()
+        loss = loss + weights.motion * 0.5 * motion_loss(clean, batch.targets, inside, frames)
     return loss
 
 
-def train_frames(folder: Path, model: Denoiser, data: Dataset, budget: Budget, on_save=None) -> Denoiser:
+def train_frames(folder: Path, model: Denoiser, data: Dataset, budget: Budget, weights: Weights, on_save=None) -> Denoiser:
     """Stage 1: single pictures; the temporal modules rest."""
     rngs = generators()
     temporal = set(model.temporal_parameters())
     spatial = [parameter for parameter in model.parameters() if parameter not in temporal]
-    groups = [{"params": spatial, "lr": 5e-4}]
+    groups = [{"params": spatial, "lr": 4e-4}]
 
     def loss_of(part: int) -> Tensor:
-        return denoising_loss(model, data.singles(rngs[part], 6 // len(rngs), 6), rngs[part], None)
+        return denoising_loss(model, data.singles(rngs[part], max(1, 2 // len(rngs)), 4), rngs[part], None, weights)
 
     return train("frames", model, groups, loss_of, budget, folder, on_save=on_save)
 
 
-def train_clips(folder: Path, model: Denoiser, data: Dataset, budget: Budget, frames: int = 8, on_save=None) -> Denoiser:
+def train_clips(
+    folder: Path, model: Denoiser, data: Dataset, budget: Budget, weights: Weights, frames: int = 6, on_save=None
+) -> Denoiser:
     """Stage 2: clips; the temporal modules learn, the rest follows at 0.4 of their rate."""
     rngs = generators()
     temporal = model.temporal_parameters()
     rest = set(temporal)
     spatial = [parameter for parameter in model.parameters() if parameter not in rest]
-    groups = [{"params": temporal, "lr": 4e-4}, {"params": spatial, "lr": 1.6e-4}]
+    groups = [{"params": temporal, "lr": 5e-4}, {"params": spatial, "lr": 2e-4}]
 
     def loss_of(part: int) -> Tensor:
-        return denoising_loss(model, data.clips(rngs[part], 4 // len(rngs), frames), rngs[part], frames)
+        return denoising_loss(model, data.clips(rngs[part], max(1, 2 // len(rngs)), frames), rngs[part], frames, weights)
 
     return train("clips", model, groups, loss_of, budget, folder, on_save=on_save)
+
+
+def train_details(folder: Path, autoencoder: Autoencoder, denoiser: Denoiser, data: Dataset, budget: Budget) -> Autoencoder:
+    """Stage 3: the decoder alone, on latents as the denoiser makes them."""
+    rngs = generators()
+    autoencoder.decoder.trust_reference()
+    parameters = list(autoencoder.decoder.requires_grad_(True).parameters())  # what stage 0 returned is frozen
+
+    def loss_of(part: int) -> Tensor:
+        rng = rngs[part]
+        batch, figures, mattes = data.finished(rng, 1, 4)
+        batch = batch.to(device())
+        with torch.no_grad(), autocast():
+            reference, _ = denoiser.encode_reference(batch.references, batch.body)
+            pose = denoiser.guider(batch.detail)
+
+            def predict(x: Tensor, t: float) -> Tensor:
+                return denoiser(x, torch.full((len(x),), t, device=x.device), pose, batch.warped, reference).float()
+
+            latents = denoise(predict, torch.randn_like(batch.targets), FlowPath(int(rng.choice([1, 2, 2, 4]))))
+        regions = batch.regions.cpu().numpy()
+        corners = [corner(rng, each, CROP) for each in (*regions, *regions)]  # two of each, which cost less than the latents
+        latents, detail, figures, mattes = (
+            _squares(values.to(device()).repeat(2, 1, 1, 1), corners, cell)
+            for values, cell in ((latents, 1), (batch.detail, CELL), (figures, CELL), (mattes, CELL))
+        )
+        with autocast():
+            figure, matte = autoencoder.decode(latents, detail)
+        return picture_loss(figure.float(), matte.float(), figures, mattes)
+
+    return train("details", autoencoder, [{"params": parameters, "lr": 1e-3}], loss_of, budget, folder)
+
+
+def _squares(values: Tensor, corners: list[tuple[int, int]], scale: int) -> Tensor:
+    """Squares of `CROP` pixels from values [B, C, ...] that have `scale` pixels a cell, at corners (top, left) in cells."""
+    size = CROP // CELL * scale
+    squares = [
+        value[:, top * scale : top * scale + size, left * scale : left * scale + size]
+        for value, (top, left) in zip(values, corners, strict=True)
+    ]
+    return torch.stack(squares)
 
 
 def generators() -> list[np.random.Generator]:

@@ -1,17 +1,25 @@
+import json
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from understudy.core.diffusion.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.core.diffusion.unet import Denoiser, DenoiserConfig, ReferenceEncoderConfig
+from understudy.core.training.curves import draw_curves
 from understudy.core.training.dataset import Dataset
 from understudy.core.training.loop import Budget, train
+from understudy.core.training.losses import garment_loss, motion_loss, picture_loss
 from understudy.core.training.stages import denoising_loss
+
+SIZE = 64, 96
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Dataset:
-    data = Dataset(tmp_path_factory.mktemp("dataset"), 2, 64, 96, 8)
-    data.build(Autoencoder(AutoencoderConfig(fine=16, coarse=16)))
+    data = Dataset(tmp_path_factory.mktemp("dataset"), 2, *SIZE)
+    data.build(minutes=1)
+    data.encode(Autoencoder(AutoencoderConfig(half=8, fine=16, coarse=16)))
     return data
 
 
@@ -22,17 +30,50 @@ def tiny() -> Denoiser:
 
 
 def test_a_dataset_is_found_again_complete(data):
-    again = Dataset(data.folder, 2, 64, 96, 8)
+    again = Dataset(data.folder, 2, *SIZE)
     assert again.length == 2 and np.array_equal(again.arrays["latents"], data.arrays["latents"])
+    assert np.abs(data.arrays["latents"][1]).max() > 0
 
 
 def test_matches_name_the_same_spot_of_the_body_in_the_reference(data):
-    """A picture matched with itself: each spot's match is the token it stands in, or one beside it."""
-    rows = np.array([0]), np.array([0])
-    matches = data._matches(rows, np.array([0]), np.array([0]))[0].numpy()
-    y, x = np.nonzero(matches >= 0)
-    there = np.stack(np.divmod(matches[y, x], 64 // 16), -1)
+    """The first frame is the reference itself: each spot's match is the token it stands in, or one beside it."""
+    matches = data.arrays["matches"][:, 0]
+    row, y, x = np.nonzero(matches >= 0)
+    there = np.stack(np.divmod(matches[row, y, x], SIZE[0] // 16), -1)
     assert len(y) > 10 and np.abs(there - np.stack((y, x), -1) // 2).max() <= 1
+
+
+def test_a_reference_without_joints_lays_nothing_over_the_pose(data):
+    rng = np.random.default_rng(0)
+    who, frames = np.array([0, 1]), np.array([[5], [6]])
+    batch = data._batch(rng, who, frames, unposed=1.0)
+    assert batch.body.abs().max() == 0 and batch.detail[:, 3:5].abs().max() == 0
+    assert torch.equal(batch.warped[0], data.blank[0]) and batch.detail[:, 5].max() == 1
+    assert data._batch(rng, who, frames, unposed=0.0).detail[:, 3].max() == 1
+
+
+def test_garments_and_motion_are_judged_by_their_own_losses():
+    truth = torch.randn(6, 8, 4, 4)
+    regions = torch.randint(0, 3, (6, 4, 4))
+    assert garment_loss(truth, truth, regions) == 0 and motion_loss(truth, truth, torch.ones(6, 1, 4, 4), 3) == 0
+    still = truth + torch.randn(1, 8, 1, 1)  # the same error in every frame is no error of motion
+    assert motion_loss(still, truth, torch.ones(6, 1, 4, 4), 3) < 1e-9 < garment_loss(still, truth, regions)
+
+
+def test_blur_noise_and_a_wrong_outline_cost_more_than_the_truth():
+    torch.manual_seed(0)
+    stripes = (torch.arange(64) % 8 < 4).float().expand(1, 3, 64, 64) - 0.5
+    matte = torch.ones(1, 1, 64, 64)
+    matte[..., :16] = 0
+
+    def loss(figure: torch.Tensor, outline: torch.Tensor) -> float:
+        return float(picture_loss(figure, outline, stripes, matte))
+
+    true = loss(stripes, matte)
+    soft = torch.nn.functional.avg_pool2d(stripes, 3, 1, 1)
+    softer = torch.nn.functional.avg_pool2d(soft, 5, 1, 2)
+    assert true < loss(soft, matte) < loss(softer, matte)
+    assert true < loss(stripes + 0.05 * torch.randn_like(stripes), matte) and true < loss(stripes, matte.roll(3, -1))
 
 
 @pytest.mark.parametrize("frames", [None, 4])
@@ -46,6 +87,15 @@ def test_every_parameter_that_should_learn_gets_a_gradient(data, tiny, frames):
     for name, parameter in tiny.named_parameters():
         learns = frames is not None or parameter not in temporal
         assert (parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)) == learns, name
+
+
+def test_curves_are_one_picture_of_all_stages(tmp_path):
+    for stage in ("first", "second"):
+        rows = [{"step": step, "minutes": step / 4, "loss": 1 / step} for step in range(1, 5)]
+        (tmp_path / f"{stage}.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    draw_curves(tmp_path)
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.width == 2 * 360 and np.asarray(picture).min() < 100
 
 
 def test_training_goes_on_where_it_stopped_and_the_loss_falls(tmp_path):
