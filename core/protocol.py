@@ -20,6 +20,7 @@ import dataclasses
 import enum
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,12 +72,14 @@ class GenerationSettings:
     first `guidance_share` (0..1) of the steps. The temporal windows are `context_frames` long, share `context_overlap` frames,
     are laid out and fused as `core.diffusion.windows` has it. `precision` "auto" is the fastest that the device has; "float8"
     is kept so, and computed in sixteen bits. `offload` keeps the weights in the computer's own memory until they are needed.
+    `background` is what stands behind the people, for engines that draw them apart from it: "reference" (what is behind the
+    first person in the reference), "transparent", or a colour as "#rrggbb".
     """
 
     engine: str = "understudy"
-    width: int = 192
-    height: int = 256
-    steps: int = 10
+    width: int = 384
+    height: int = 512
+    steps: int = 2
     guidance: float = 1.0
     seed: int = 0
     prompt: str = ""
@@ -91,6 +94,7 @@ class GenerationSettings:
     precision: str = "auto"
     offload: bool = False
     compile: bool = False
+    background: str = "reference"
 
     def __post_init__(self):
         def require(condition: bool, what: str) -> None:
@@ -119,6 +123,8 @@ class GenerationSettings:
         require(1 <= self.context_stride <= 16, f"context_stride {self.context_stride} is not between 1 and 16")
         strided = self.context_layout != "aligned" or self.context_stride == 1
         require(strided, "aligned windows have no context_stride")
+        known = self.background in BACKGROUNDS or re.fullmatch("#[0-9a-fA-F]{6}", self.background)
+        require(bool(known), f"background {self.background!r} is none of {', '.join(BACKGROUNDS)}, #rrggbb")
         require(0 <= self.guidance_share <= 1, f"guidance_share {self.guidance_share} is not between 0 and 1")
         for name, choices in SETTING_CHOICES.items():
             value = getattr(self, name)
@@ -136,7 +142,9 @@ SETTING_TYPES: dict[str, type] = {
     "engine": str, "width": int, "height": int, "steps": int, "guidance": float, "seed": int, "prompt": str,
     "context_frames": int, "context_overlap": int, "context_layout": str, "context_stride": int, "context_fusion": str,
     "preset": str, "scheduler": str, "guidance_share": float, "precision": str, "offload": bool, "compile": bool,
+    "background": str,
 }  # fmt: skip
+BACKGROUNDS = ("reference", "transparent")
 SETTING_CHOICES: dict[str, tuple[str, ...]] = {
     "context_layout": ("aligned", "loop", "open"),
     "context_fusion": ("triangle", "flat"),

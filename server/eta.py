@@ -29,13 +29,14 @@ class _Pace:
 
 
 class Eta:
-    """Seconds left, for a job that does `steps` steps over the whole clip and then gives `frames` frames."""
+    """Seconds left, for a job that does `steps` steps and gives `frames` frames, after the steps or in between."""
 
     def __init__(self, frames: int, clock: Callable[[], float] = time.monotonic):
         self._frames = frames
         self._clock = clock
         self._last = clock()
         self._step, self._frame = _Pace(), _Pace()
+        self._steps_left, self._frames_left = 0, frames
 
     def _elapsed(self) -> float:
         now = self._clock()
@@ -45,11 +46,17 @@ class Eta:
     def after_step(self, step: int, steps: int) -> float:
         """Seconds left after `step` (from 1) of `steps`."""
         self._step.add(self._elapsed())
-        a_step = self._step.value()
-        # No frame has been timed yet. Decoding one costs about what one frame's share of a step does.
-        return (steps - step) * a_step + a_step
+        self._steps_left = steps - step
+        return self._left()
 
     def after_frame(self, index: int) -> float:
         """Seconds left after frame `index` (from 0)."""
         self._frame.add(self._elapsed())
-        return (self._frames - 1 - index) * self._frame.value()
+        self._frames_left = self._frames - 1 - index
+        return self._left()
+
+    def _left(self) -> float:
+        a_step, a_frame = self._step.value() or 0.0, self._frame.value()
+        # Until one has been timed: decoding a frame costs about what its share of a step does.
+        frames = a_step if a_frame is None else self._frames_left * a_frame
+        return self._steps_left * a_step + frames

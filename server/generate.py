@@ -28,7 +28,7 @@ _JOB = "console"
 # Settings with an option of the same name.
 _SETTINGS = (
     "seed", "prompt", "steps", "scheduler", "guidance", "guidance_share", "context_frames", "context_overlap",
-    "context_stride", "context_layout", "context_fusion", "precision", "offload", "compile",
+    "context_stride", "context_layout", "context_fusion", "precision", "offload", "compile", "background",
 )  # fmt: skip
 _FRAME = re.compile(r"\d{4,}\.png")
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="remove the frames that the folder holds already")
     parser.add_argument("--engine", default="understudy", help="one of `understudy engines` (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--size", metavar="WxH", help="pixels of the frames, for example 192x256")
+    parser.add_argument("--size", metavar="WxH", help="pixels of the frames, for example 384x512")
     parser.add_argument("--prompt", help="for engines that read one")
     add_weights(parser)
     parser.add_argument(
@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--context-layout", choices=SETTING_CHOICES["context_layout"], help="how windows lie over the clip")
     parser.add_argument("--context-fusion", choices=SETTING_CHOICES["context_fusion"], help="how they are weighted")
     parser.add_argument("--precision", choices=SETTING_CHOICES["precision"], help="of the networks' weights")
+    parser.add_argument("--background", help="behind the people: reference, transparent, or a colour as #808080")
     parser.add_argument("--offload", action="store_true", default=None, help="keep weights off the device until needed")
     parser.add_argument("--compile", action="store_true", default=None, help="compile the networks: slow to begin, faster then")
 
@@ -82,10 +83,10 @@ def settings_from(arguments: argparse.Namespace) -> GenerationSettings:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Width and height of `192x256`. Raises `InvalidRequest`."""
+    """Width and height of `384x512`. Raises `InvalidRequest`."""
     size = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
     if not size:
-        raise InvalidRequest(f"The size {text!r} is not WIDTHxHEIGHT.", "Write it as 192x256.")
+        raise InvalidRequest(f"The size {text!r} is not WIDTHxHEIGHT.", "Write it as 384x512.")
     return int(size[1]), int(size[2])
 
 
@@ -152,7 +153,7 @@ def _read(path: Path) -> bytes:
 
 
 class Display:
-    """Writes the frames, and shows on two bars how far the job is: the steps over the whole clip, then the frames."""
+    """Writes the frames, and shows on a bar how far the job is: in steps, and in frames beside it."""
 
     def __init__(self, settings: GenerationSettings, clip: PoseClip, out: Path):
         self._settings = settings
@@ -182,13 +183,10 @@ class Display:
                 self._write(progress)
 
     def _write(self, frame: Frame) -> None:
-        if frame.index == 0:
-            self._bar.close()
-            self._bar = tqdm(total=len(self._scene_frames), desc="frames", unit="frame")
         about = about_frame(self._settings, self._digest, self._scene_frames[frame.index])
         path = self._out / frame_name(frame.index)
         try:
             write_atomically(path, encode_png(frame.width, frame.height, frame.pixels, about))
         except OSError as error:
             raise JobFailed(f"{path} cannot be written: {error.strerror}.", "Choose another folder.") from error
-        self._bar.update()
+        self._bar.set_postfix_str(f"{frame.index + 1} of {len(self._scene_frames)} frames")

@@ -49,7 +49,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Picture:
-    """uint8 RGB pixels, rows top down."""
+    """uint8 RGB or RGBA pixels, rows top down."""
 
     width: int
     height: int

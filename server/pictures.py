@@ -56,9 +56,14 @@ def _on_white(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
 
 
+def to_image(width: int, height: int, pixels: bytes) -> Image.Image:
+    """uint8 RGB or RGBA `pixels`, rows top down, as a picture."""
+    return Image.frombytes("RGBA" if len(pixels) == 4 * width * height else "RGB", (width, height), pixels)
+
+
 def encode_preview(width: int, height: int, pixels: bytes) -> bytes:
     """PNG of uint8 RGB `pixels`, scaled down to `PREVIEW_SIDE`: panels show it small, and Blender decodes it while it draws."""
-    picture = Image.frombytes("RGB", (width, height), pixels)
+    picture = to_image(width, height, pixels)
     picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
     return encode_png(picture.width, picture.height, picture.tobytes())
 
@@ -69,7 +74,7 @@ def about_frame(settings: GenerationSettings, clip_digest: str, scene_frame: int
 
 
 def encode_png(width: int, height: int, pixels: bytes, about: dict[str, Any] | None = None) -> bytes:
-    """PNG of uint8 RGB `pixels` (rows top down). The same arguments give the same bytes: no times, no ids.
+    """PNG of uint8 RGB or RGBA `pixels` (rows top down). The same arguments give the same bytes: no times, no ids.
 
     `about`, JSON values, is kept in the text chunk `understudy`: what made the picture.
     """
@@ -79,5 +84,5 @@ def encode_png(width: int, height: int, pixels: bytes, about: dict[str, Any] | N
         text.add_text("understudy", json.dumps(about, sort_keys=True))
     buffer = io.BytesIO()
     # Level 2 is within 10 % of level 6's size on such frames, at a third of the time.
-    Image.frombytes("RGB", (width, height), pixels).save(buffer, "PNG", pnginfo=text, compress_level=2)
+    to_image(width, height, pixels).save(buffer, "PNG", pnginfo=text, compress_level=2)
     return buffer.getvalue()

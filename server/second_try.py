@@ -13,6 +13,7 @@ from ..core.engines import catalog
 from ..core.errors import NotEnoughMemory, OutOfMemory
 from ..core.protocol import GenerationSettings
 from .messages import Frame, Generate
+from .pictures import to_image
 from .worker import Progress, Worker
 
 logger = logging.getLogger(__name__)
@@ -68,5 +69,5 @@ def _in_size(progress: Progress, asked: GenerationSettings) -> Progress:
     size = asked.width, asked.height
     if not isinstance(progress, Frame) or (progress.width, progress.height) == size:
         return progress
-    picture = Image.frombytes("RGB", (progress.width, progress.height), progress.pixels)
+    picture = to_image(progress.width, progress.height, progress.pixels)
     return Frame(*size, picture.resize(size, Image.Resampling.LANCZOS).tobytes(), progress.index)

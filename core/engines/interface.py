@@ -37,7 +37,10 @@ class PreviewReady:
 
 @dataclass(frozen=True)
 class FrameReady:
-    """Frame `index` (from 0), final, uint8 [H, W, 3] RGB. Frames come in order, each once."""
+    """Frame `index` (from 0), final, uint8 [H, W, 3] RGB, or [H, W, 4] RGBA where the background is transparent.
+
+    Frames come in order, each once; some may come before the last step.
+    """
 
     index: int
     image: np.ndarray

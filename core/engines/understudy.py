@@ -1,30 +1,41 @@
-"""The bundled engine: a small latent video diffusion in the manner of AnimateAnyone (Hu 2023), trained from scratch by us."""
+"""The bundled engine: a small latent video diffusion in the manner of AnimateAnyone (Hu 2023), trained from scratch by us.
+
+Each person is drawn in a window that follows them (`framing`), and put back into the picture by the matte that the model
+draws (`compositing`). The clip is drawn from its beginning to its end, one temporal window after the other, each going on from
+the frames that it shares with the last: frames are ready long before the clip is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
-from ..control.guide import draw_guide
-from ..diffusion.autoencoder import Autoencoder, AutoencoderConfig
+from ..control.framing import Window, follow
+from ..diffusion.body import Body, body_of
+from ..diffusion.bundled import CELL, HEIGHT, SHARED_NOISE, WIDTH, Posed, Seen, Understudy
 from ..diffusion.sampler import FlowPath, initial_noise
-from ..diffusion.unet import Denoiser, DenoiserConfig
-from ..diffusion.unet import Reference as EncodedReference
-from ..diffusion.windows import fuse, plan
+from ..diffusion.windows import plan
 from ..pose.clip import PoseClip
+from ..pose.skeleton import INDEX
 from ..protocol import GenerationSettings
 from .catalog import CATALOG
 from .checkpoints import load_into, read
-from .drawing import Checkpoint, draw, fingerprint
-from .interface import OnProgress, Reference, Runtime, Working
+from .compositing import backdrop, cut, over, place, to_bytes
+from .drawing import Checkpoint, Kept, fingerprint
+from .interface import FrameReady, OnProgress, PreviewReady, Reference, Runtime, StepDone, Working
 from .memory import shortage_named
-from .pictures import canvas, fit, pad, to_pictures, to_tensor
-from .placement import compute_dtype, place
+from .pictures import to_tensor
+from .placement import compute_dtype
+from .placement import place as put_on
 
+DECODED = 4  # frames that are decoded and sent at a time
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "understudy.safetensors"
 
 
@@ -35,19 +46,16 @@ def create() -> UnderstudyEngine:
 class UnderstudyEngine:
     spec = CATALOG["understudy"]
 
-    def __init__(self, weights: Path = WEIGHTS):
-        self.weights = weights
+    def __init__(self, weights: Path = WEIGHTS, window: tuple[int, int] = (WIDTH, HEIGHT)):
+        self.weights, self._window = weights, window
 
     def load(self, device: str, weights: Path | None = None, runtime: Runtime = Runtime()) -> None:  # noqa: B008
         """See `Engine.load`. Its weights come with Understudy."""
         self.device = torch.device(device)
         self.dtype = compute_dtype(self.device, runtime)
-        self.autoencoder, self.denoiser = Autoencoder(AutoencoderConfig()), Denoiser(DenoiserConfig())
-        tensors = with_split_projections(read(self.weights))
-        for name, model in (("autoencoder", self.autoencoder), ("denoiser", self.denoiser)):
-            own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
-            load_into(model, own, f"{self.weights.name} ({name})")
-            place(model, self.device, runtime)
+        self.model = Understudy()
+        load_into(self.model, read(self.weights), self.weights.name)
+        put_on(self.model, self.device, runtime)
 
     def generate(
         self,
@@ -59,92 +67,154 @@ class UnderstudyEngine:
     ) -> None:
         """See `Engine.generate`."""
         self.spec.check(settings, len(clip.people))
-        with torch.inference_mode(), shortage_named(f"A window of {settings.width} x {settings.height}"):
-            self._generate(clip, references[0].picture, settings, on_progress, checkpoint)
-
-    def _generate(self, clip, picture, settings, on_progress, checkpoint) -> None:
-        width, height = canvas(settings.width, settings.height, self.spec.size_multiple)
-        fitted = fit(picture, settings.width, settings.height)
-        reference, nobody = self._encode_reference(pad(fitted, width, height)), None
-        pose = self._pose_features(clip, settings, width, height)  # [T, C, H/8, W/8]
-        windows = plan(len(clip), settings.context_frames, settings.context_overlap)
-
-        def predict(latents: Tensor, t: float) -> Tensor:
-            def window(rows: Tensor) -> Tensor:
-                on_progress(Working())
-                (frames,) = rows
-                clean = self._clean(latents[frames], t, pose[frames], reference)
-                if settings.guidance != 1:
-                    unguided = self._clean(latents[frames], t, pose[frames], nobody)
-                    clean = unguided + settings.guidance * (clean - unguided)
-                return clean[None]
-
-            return fuse(windows, window)
-
-        def decode(latents: Tensor) -> np.ndarray:
-            images = self.autoencoder.decode(self._to_device(latents)).float()
-            return to_pictures(images[:, :, : settings.height, : settings.width] / 2 + 0.5)
-
-        shape = (AutoencoderConfig().latent_channels, *pose.shape[2:])
-        noise = initial_noise(len(clip), shape, settings.seed).to(self.device)
-        kept = Checkpoint(checkpoint, fingerprint(clip, [fitted], settings)) if checkpoint else None
-        draw(predict, noise, FlowPath(settings.steps), decode, on_progress, kept)
-
-    def _to_device(self, images: Tensor) -> Tensor:
-        return images.to(self.device, self.dtype, memory_format=torch.channels_last)
-
-    def _encode_reference(self, picture: np.ndarray) -> EncodedReference:
-        latents = self.autoencoder.encode(self._to_device(to_tensor(picture[None]) * 2 - 1))
-        return self.denoiser.encode_reference(latents)[0]
-
-    def _pose_features(self, clip: PoseClip, settings: GenerationSettings, width: int, height: int) -> Tensor:
-        """Of skeletons that are placed for the frames' size, on a canvas of `width` x `height`."""
-        points, drawable = clip.pixels(settings.width, settings.height), clip.drawable()
-        parts = []
-        for start in range(0, len(clip), 32):
-            frames = range(start, min(start + 32, len(clip)))
-            drawn = np.stack([draw_guide(points[frame], drawable[frame], width, height) for frame in frames])
-            parts.append(self.denoiser.guider(self._to_device(to_tensor(drawn))))
-        return torch.cat(parts)
-
-    def _clean(self, latents: Tensor, t: float, pose: Tensor, reference: EncodedReference | None) -> Tensor:
-        """Clean latents f32 of one window [n, C, H, W]."""
-        times = torch.full((len(latents),), t, device=self.device)
-        return self.denoiser(self._to_device(latents), times, pose, reference, frames=len(latents)).float()
+        mixed = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+        with torch.inference_mode(), mixed, shortage_named(f"A window of {settings.context_frames} frames"):
+            Drawing(self.model, self._window, clip, references, settings, on_progress, checkpoint).run()
 
 
-def with_split_projections(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights as the shared attention modules name them, from those that had several projections in one matrix."""
-    if not any(key.endswith("to_qkv.weight") for key in tensors):
-        return tensors
-    renamed = {}
-    for key, value in tensors.items():
-        layer, _, rest = key.rpartition(".attention.")
-        if layer and not rest.startswith(("norm.", "reference_norm.")):
-            prefix = f"{layer}.attention.attention."
-            if rest == "reference_to_kv.weight":
-                joint = f"{layer}.attention.to_kv.weight" in tensors
-                prefix = f"{prefix}reference." if joint else prefix
-            if rest.endswith("to_kv.weight"):
-                renamed[f"{prefix}to_k.weight"], renamed[f"{prefix}to_v.weight"] = value.chunk(2)
-            else:
-                renamed[f"{prefix}{rest.replace('to_out', 'to_out.0')}"] = value
-            continue
-        if layer and rest.startswith("reference_norm.") and f"{layer}.attention.to_kv.weight" in tensors:
-            renamed[f"{layer}.attention.attention.reference.{rest.removeprefix('reference_')}"] = value
-            continue
-        layer, _, rest = key.rpartition(".temporal.")
-        block = f"{layer}.temporal.block."
-        if not layer:
-            renamed[key] = value
-        elif rest == "to_qkv.weight":
-            for name, part in zip("qkv", value.chunk(3), strict=True):
-                renamed[f"{block}attention_blocks.0.to_{name}.weight"] = part
-        elif rest.startswith("feed_in."):
-            gate, fed = value.chunk(2)
-            renamed[f"{block}ff.net.0.proj.{rest.removeprefix('feed_in.')}"] = torch.cat((fed, gate))
+@dataclass(frozen=True)
+class Figure:
+    """One person: where the window is, what is seen of the reference, the body in each frame, how far away it is [T]."""
+
+    window: Window
+    seen: Seen
+    body: Body
+    distance: np.ndarray
+
+
+class Drawing:
+    """One job."""
+
+    def __init__(
+        self,
+        model: Understudy,
+        window: tuple[int, int],
+        clip: PoseClip,
+        references: Sequence[Reference],
+        settings: GenerationSettings,
+        on_progress: OnProgress,
+        checkpoint: Path | None,
+    ):
+        self._model, self._window, self._clip, self._settings, self._tell = model, window, clip, settings, on_progress
+        self._device = model.autoencoder.mean.device
+        known = [part for reference in references for part in parts_of(reference)]
+        self._kept = Checkpoint(checkpoint, fingerprint(clip, known, settings)) if checkpoint else None
+        self._size = settings.width, settings.height
+        points, drawable = clip.pixels(*self._size), clip.drawable()
+        seen = [self._see(reference) for reference in references]
+        self._figures = []
+        for person, (reference, _) in enumerate(seen):
+            window = follow(points[:, person], drawable[:, person], self._size, self._window, clip.fps)
+            if window is not None:  # else this person is not in the picture at any time
+                self._figures.append(self._figure(person, window, reference))
+        self._ground = backdrop(settings.background, references[0].picture, seen[0][1], *self._size)
+
+    def _figure(self, person: int, window: Window, seen: Seen) -> Figure:
+        body = body_in(self._clip, person, window, *self._size).to(self._device)
+        return Figure(window, seen, body, self._clip.points_cam[:, person, INDEX["neck"], 2])
+
+    def _see(self, reference: Reference) -> tuple[Seen, np.ndarray]:
+        """A reference as the model sees it, in a window around the person where the pose is known, and its matte f32 [H, W]."""
+        height, width = reference.picture.shape[:2]
+        pose, window, body = reference.pose, None, None
+        if pose is not None:
+            window = follow(pose.pixels(width, height)[:, 0], pose.drawable()[:, 0], (width, height), self._window)
+        if pose is None or window is None:
+            window = whole((width, height), self._window)
         else:
-            for old, new in (("feed_norm", "ff_norm"), ("feed_out", "ff.net.2"), ("to_out", "attention_blocks.0.to_out.0")):
-                rest = rest.replace(old, new)
-            renamed[f"{block}{'norms.0' + rest[4:] if rest.startswith('norm.') else rest}"] = value
-    return renamed
+            body = body_in(pose, 0, window, width, height).to(self._device)
+        shown = to_tensor(cut(reference.picture, window)[None]).to(self._device)
+        if reference.matte is None:
+            matte = self._model.matte(shown, body).float()
+        else:
+            matte = to_tensor(cut(reference.matte[..., None], window, border=cv2.BORDER_CONSTANT)[None]).to(self._device)
+        flat = matte[0, 0].cpu().numpy()
+        return self._model.see(shown, matte, body), cv2.warpAffine(flat, window.to_picture(0), (width, height))
+
+    def run(self) -> None:
+        """Draw window after window of frames, and in each one person after the other."""
+        frames, people = len(self._clip), len(self._figures)
+        windows = plan(frames, self._settings.context_frames, self._settings.context_overlap)
+        steps = len(windows) * people * self._settings.steps
+        path = FlowPath(self._settings.steps)
+        width, height = self._window
+        shape = (self._model.autoencoder.mean.shape[1], height // CELL, width // CELL)
+        noise = torch.zeros(people, frames, *shape)
+        for person in range(people):
+            noise[person] = initial_noise(frames, shape, self._settings.seed + person, SHARED_NOISE)
+        noise = noise.to(self._device)
+        kept = self._kept.load() if self._kept else None
+        latents, done = (kept.latents.to(self._device), kept.step) if kept else (noise.clone(), 0)
+        step, ready = 0, 0
+        for window in windows.tolist():
+            rows = slice(window[0], window[-1] + 1)
+            layers = []
+            for person, figure in enumerate(self._figures):
+                layer = Layer(figure, self._model.pose(figure.seen, figure.body[rows], width, height), latents[person, rows])
+                layers.append(layer)
+                for number in range(self._settings.steps):
+                    step += 1
+                    if step > done:
+                        self._tell(Working())
+                        self._model.step(
+                            layer.latents, noise[person, rows], ready - window[0], path, number, layer.posed, figure.seen,
+                            self._settings.guidance,
+                        )  # fmt: skip
+                        if self._kept:
+                            self._kept.save(Kept(latents, step))
+                        if number == 0:
+                            self._tell(PreviewReady(step, self._preview(layers, rows.start, len(window) // 2)))
+                        self._tell(StepDone(step, steps))
+            while ready < rows.stop:
+                some = range(ready, min(ready + DECODED, rows.stop))
+                for frame, picture in zip(some, self._pictures(layers, rows.start, some), strict=True):
+                    self._tell(FrameReady(frame, to_bytes(picture)))
+                ready = some.stop
+
+    def _pictures(self, layers: list[Layer], first: int, frames: range) -> Iterator[np.ndarray]:
+        """Frames f32 [H, W, 4] of a window that begins at `first`: the farthest person first."""
+        some = slice(frames.start - first, frames.stop - first)
+        drawn = [torch.cat(self._model.draw(layer.latents[some], layer.posed.detail[some]), 1) for layer in layers]
+        figures = [rearrange(part.float(), "t c h w -> t h w c").cpu().numpy() for part in drawn]
+        for index, frame in enumerate(frames):
+            picture = self._ground
+            for person in sorted(range(len(layers)), key=lambda person: -layers[person].figure.distance[frame]):
+                placed = place(figures[person][index], layers[person].figure.window, frame, *self._size)
+                picture = over(placed, picture)
+            yield picture
+
+    def _preview(self, layers: list[Layer], first: int, index: int) -> np.ndarray:
+        (picture,) = self._pictures(layers, first, range(first + index, first + index + 1))
+        return to_bytes(over(picture, np.array([0.5, 0.5, 0.5, 1], np.float32)))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One person in one temporal window of n frames: the poses, and the latents f32 [n, C, h, w], a view of the clip's."""
+
+    figure: Figure
+    posed: Posed
+    latents: Tensor
+
+
+def parts_of(reference: Reference) -> list[np.ndarray]:
+    """All that is known of a reference, as arrays of bytes."""
+    pose = [] if reference.pose is None else [np.frombuffer(bytes.fromhex(reference.pose.digest()), np.uint8)]
+    return [reference.picture, *([] if reference.matte is None else [reference.matte]), *pose]
+
+
+def whole(picture: tuple[int, int], window: tuple[int, int]) -> Window:
+    """The window of this size that shows a whole picture."""
+    scale = min(window[0] / picture[0], window[1] / picture[1])
+    corner = (np.array([picture]) - np.array([window]) / scale) / 2
+    return Window(corner.astype(np.float32), np.array([scale], np.float32), *window)
+
+
+def body_in(clip: PoseClip, person: int, window: Window, width: int, height: int) -> Body:
+    """The bodies [T] of one person in the pixels of a window over a picture of `width` x `height`."""
+    scale = min(width / clip.width, height / clip.height)  # fitted whole, as `PoseClip.pixels` has it
+    fitted = clip.intrinsics.copy()
+    fitted[:, :2] *= scale
+    fitted[:, :2, 2] += (np.array([width, height]) - scale * np.array([clip.width, clip.height])) / 2
+    parts = clip.points_cam[:, person], clip.visible[:, person], window.intrinsics(fitted), clip.orthographic
+    return body_of(*(torch.from_numpy(part) for part in parts))

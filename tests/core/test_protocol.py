@@ -20,7 +20,7 @@ def test_a_job_that_was_stored_before_there_were_presets_is_still_read():
         "engine": "understudy", "width": 192, "height": 256, "steps": 10, "guidance": 1.0, "seed": 3, "prompt": "",
         "context_frames": 16, "context_overlap": 4,
     }  # fmt: skip
-    assert GenerationSettings.from_json(old) == GenerationSettings(seed=3)
+    assert GenerationSettings.from_json(old) == GenerationSettings(width=192, height=256, steps=10, seed=3)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,8 @@ def test_a_job_that_was_stored_before_there_were_presets_is_still_read():
         ({"precision": "int4"}, "precision 'int4' is none of"),
         ({"offload": 1}, "offload is 1, not of type bool"),
         ({"scheduler": None}, "scheduler is None, not of type str"),
+        ({"background": "green"}, "background 'green' is none of reference, transparent, #rrggbb"),
+        ({"background": "#12345"}, "background '#12345' is none of"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(change, message):

@@ -25,11 +25,12 @@ def test_what_is_right_passes(clip_factory, reference):
     check(SETTINGS, clip_factory(2), [reference], WEIGHTS)
 
 
-def test_the_engine_judges_the_settings_and_the_people(clip_factory, reference):
+def test_the_engine_judges_the_settings_and_the_people(clip_factory, reference, monkeypatch):
     with pytest.raises(UnknownEngine):
         check(dataclasses.replace(SETTINGS, engine="none"), clip_factory(2), [reference], WEIGHTS)
     with pytest.raises(InvalidRequest, match="no scheduler 'euler'"):
         check(dataclasses.replace(SETTINGS, scheduler="euler"), clip_factory(2), [reference], WEIGHTS)
+    monkeypatch.setitem(catalog.CATALOG, "understudy", dataclasses.replace(catalog.find("understudy"), max_people=1))
     with pytest.raises(InvalidRequest, match="2 people"):
         check(SETTINGS, pair(clip_factory(2)), [reference, reference], WEIGHTS)
 

@@ -52,3 +52,16 @@ def test_nothing_is_left_after_the_last_frame(clock):
     eta.after_frame(0)
     clock.now += 1
     assert eta.after_frame(1) == 0
+
+
+def test_frames_that_come_between_the_steps_leave_the_steps_to_come(clock):
+    eta = Eta(frames=4, clock=clock)
+    for step in (1, 2):
+        clock.now += 3
+        eta.after_step(step, 4)
+    for index in (0, 1):
+        clock.now += 1
+        left = eta.after_frame(index)
+    assert left == pytest.approx(2 * 3 + 2 * 1)
+    clock.now += 3
+    assert eta.after_step(3, 4) == pytest.approx(3 + 2)

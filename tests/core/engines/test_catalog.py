@@ -25,7 +25,7 @@ def test_a_spec_survives_json():
     ("change", "people", "message"),
     [
         ({"width": 2048, "height": 2048}, 1, "more than engine understudy can draw"),
-        ({}, 2, "2 people; engine understudy draws 1"),
+        ({}, 9, "9 people; engine understudy draws 8"),
     ],
 )
 def test_what_an_engine_cannot_do_is_refused_with_a_remedy(change, people, message):
