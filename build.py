@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     demo.add_argument("--out", type=Path, default=ROOT / "out" / "demo")
     demo.add_argument("--blender", help="an installed Blender (4.2 or later) instead of the bpy module")
     demo.add_argument("--frames", type=int, default=48)
-    demo.add_argument("--size", default="192x256", help="WIDTHxHEIGHT of the frames (default: 192x256)")
+    demo.add_argument("--size", default="384x512", help="WIDTHxHEIGHT of the frames (default: 384x512)")
     demo.add_argument("--steps", type=int, help="denoising steps (default: the engine's)")
     demo.add_argument("--seed", type=int, default=1)
     package = commands.add_parser("package", help="make and check the extension zip")

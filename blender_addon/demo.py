@@ -12,7 +12,7 @@ from .demo_surface import smoothstep
 
 FPS = 24
 FRAMES = 48
-SIZE = (384, 512)  # pixels: the aspect of the bundled model's 192 x 256
+SIZE = (384, 512)  # pixels
 
 
 def _make_camera(scene: bpy.types.Scene) -> None:

@@ -187,6 +187,9 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         layout.prop(settings, "steps")
         layout.prop(settings, "guidance")
         layout.prop(settings, "seed")
+        layout.prop(settings, "background")
+        if settings.background == "colour":
+            layout.prop(settings, "background_colour", text=" ")
         if engine and engine.reads_prompt:
             layout.prop(settings, "prompt")
         if engine:

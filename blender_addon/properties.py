@@ -198,6 +198,18 @@ class UnderstudySettings(bpy.types.PropertyGroup):
     )  # fmt: skip
     seed: bpy.props.IntProperty(name="Seed", description="The same seed makes the same take", default=DEFAULTS.seed, min=0)
     prompt: bpy.props.StringProperty(name="Prompt", description="What is to be seen, in words")
+    background: bpy.props.EnumProperty(
+        name="Background",
+        description="What stands behind the people, where the engine draws them apart from it",
+        items=(
+            ("reference", "Reference", "What is behind the first person in the reference"),
+            ("transparent", "Transparent", "Nothing: frames with an alpha channel, to lay over others in the sequencer"),
+            ("colour", "Colour", "One colour"),
+        ),
+    )
+    background_colour: bpy.props.FloatVectorProperty(
+        name="Colour", subtype="COLOR_GAMMA", size=3, min=0, max=1, default=(0.5, 0.5, 0.5)
+    )
     name: bpy.props.StringProperty(name="Take", description="What the strip is called", default="Take")
     unfinished: bpy.props.StringProperty(
         name="Unfinished Take", description="How to fetch the take that the server draws, or has drawn, for this scene",
@@ -210,8 +222,13 @@ class UnderstudySettings(bpy.types.PropertyGroup):
         preset = engine.presets[self.preset] if engine else DEFAULTS
         return dataclasses.replace(
             preset, engine=self.engine, preset=self.preset, width=self.width, height=self.height, steps=self.steps,
-            guidance=self.guidance, seed=self.seed, prompt=self.prompt,
+            guidance=self.guidance, seed=self.seed, prompt=self.prompt, background=self._background(),
         )  # fmt: skip
+
+    def _background(self) -> str:
+        if self.background != "colour":
+            return self.background
+        return "#" + "".join(f"{round(255 * part):02x}" for part in self.background_colour)
 
 
 CLASSES = (UnderstudyRig, UnderstudyPoint, UnderstudyPerson, UnderstudySettings)

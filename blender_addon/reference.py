@@ -16,12 +16,12 @@ from .storage import file_name, make_folder, save
 
 LONG_SIDE = 512  # pixels, at least: engines scale references down, never up
 SAMPLES = 24
-BACKGROUND = (0.5, 0.5, 0.5)  # linear RGB; plain, as engines expect it
+AMBIENT = (0.5, 0.5, 0.5)  # linear RGB: the light from all around
 _DRAWN = {"MESH", "CURVE", "CURVES", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "GPENCIL", "GREASEPENCIL"}
 
 
 def render_reference(scene: bpy.types.Scene, person: Person, size: tuple[int, int], references: Path) -> Path:
-    """A PNG of the person's character, with its pose in it; by the viewport's renderer, or Cycles without a window.
+    """A PNG of the person's character, cut out, with its pose in it; by the viewport's renderer, or Cycles without a window.
 
     `size` is that of the take, whose shape the picture has; it lies in a new folder in `references`. Raises `NoCamera`,
     `PoseError` where there is nothing to draw or nothing was drawn, `JobError` for the folder. The scene is as it was
@@ -65,7 +65,7 @@ def _set_up_picture(
     change(render, "resolution_y", size[1])
     change(render, "resolution_percentage", 100)
     change(render, "filepath", str(path))
-    change(render, "film_transparent", False)
+    change(render, "film_transparent", True)
     change(render, "use_border", False)
     change(render, "use_compositing", False)
     change(render, "use_sequencer", False)
@@ -75,7 +75,7 @@ def _set_up_picture(
     if hasattr(image, "media_type"):  # Blender 5
         change(image, "media_type", "IMAGE")
     change(image, "file_format", "PNG")
-    image.color_mode = "RGB"
+    image.color_mode = "RGBA"
 
 
 def _restore(owner, values: dict[str, str]) -> None:
@@ -110,10 +110,10 @@ class Changes:
 def _plain_world(stack: contextlib.ExitStack) -> bpy.types.World:
     world = bpy.data.worlds.new("Understudy reference")
     stack.callback(bpy.data.worlds.remove, world)
-    world.color = BACKGROUND
+    world.color = AMBIENT
     if bpy.app.version < (5, 0):  # later ones have nodes in every world
         world.use_nodes = True
-    world.node_tree.nodes["Background"].inputs["Color"].default_value = (*BACKGROUND, 1.0)
+    world.node_tree.nodes["Background"].inputs["Color"].default_value = (*AMBIENT, 1.0)
     return world
 
 

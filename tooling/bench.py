@@ -26,7 +26,7 @@ SKELETON_ROUNDS = 7  # of less than a second each
 
 
 def bench_drawing(clip: PoseClip) -> None:
-    """The skeleton pictures that the engine reads."""
+    """Plain skeletons."""
     size = catalog.find("understudy").defaults
     points, drawable = clip.pixels(size.width, size.height), clip.drawable()
 

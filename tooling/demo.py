@@ -46,7 +46,7 @@ class DemoOptions:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """`192x256` as (192, 256)."""
+    """`384x512` as (384, 512)."""
     width, _, height = text.lower().partition("x")
     return int(width), int(height)
 
@@ -153,7 +153,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--blender", type=Path)
     parser.add_argument("--frames", type=int, default=48)
-    parser.add_argument("--size", type=parse_size, default=(192, 256))
+    parser.add_argument("--size", type=parse_size, default=(384, 512))
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()

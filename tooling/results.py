@@ -14,6 +14,7 @@ from understudy.core.pose.clip import PoseClip
 EVERY = 6  # frames from one column of the sheet to the next
 GAP = 6  # pixels between cells
 LABEL_WIDTH = 108
+CELL_HEIGHT = 256
 HEADER_HEIGHT = 26
 PAPER, INK = (250, 250, 250), (40, 40, 44)
 
@@ -33,25 +34,24 @@ def write_film(path: Path, frames: Sequence[np.ndarray], fps: float) -> None:
 
 
 def contact_sheet(clip: PoseClip, reference: Path, frames: Sequence[np.ndarray]) -> Image.Image:
-    """Three labelled rows, reference, skeleton and result; a column for every sixth frame.
-
-    The skeleton is drawn from the clip as the bundled engine draws it for itself.
-    """
-    height, width = frames[0].shape[:2]
+    """Three labelled rows, reference, skeleton and result; a column for every sixth frame."""
+    tall, wide = frames[0].shape[:2]
+    height, width = CELL_HEIGHT, round(wide * CELL_HEIGHT / tall)
     chosen = range(0, len(frames), EVERY)
     points, drawable = clip.pixels(width, height), clip.drawable()
     with Image.open(reference) as picture:
-        still = _fitted(picture.convert("RGB"), width, height)
+        still = _fitted(picture.convert("RGBA"), width, height)
     font = ImageFont.load_default(15)
     sheet = Image.new("RGB", (LABEL_WIDTH + len(chosen) * (width + GAP), HEADER_HEIGHT + 3 * (height + GAP)), PAPER)
     draw = ImageDraw.Draw(sheet)
     for row, label in enumerate(("Reference", "Skeleton", "Result")):
         draw.text((12, HEADER_HEIGHT + row * (height + GAP) + height // 2), label, INK, font, anchor="lm")
     for column, index in enumerate(chosen):
-        skeleton = draw_guide(points[index], drawable[index], width, height, shrink=1)
+        skeleton = draw_guide(points[index], drawable[index], width, height)
         left = LABEL_WIDTH + column * (width + GAP)
         draw.text((left + width // 2, HEADER_HEIGHT // 2), f"frame {clip.frames[index]}", INK, font, anchor="mm")
-        for row, cell in enumerate((still, Image.fromarray(skeleton), Image.fromarray(frames[index]))):
+        result = _fitted(Image.fromarray(frames[index]).convert("RGBA"), width, height)
+        for row, cell in enumerate((still, Image.fromarray(skeleton), result)):
             sheet.paste(cell, (left, HEADER_HEIGHT + row * (height + GAP)))
     return sheet
 
@@ -63,5 +63,5 @@ def _fitted(picture: Image.Image, width: int, height: int) -> Image.Image:
         (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.Resampling.LANCZOS
     )
     cell = Image.new("RGB", (width, height), PAPER)
-    cell.paste(small, ((width - small.width) // 2, (height - small.height) // 2))
+    cell.paste(small, ((width - small.width) // 2, (height - small.height) // 2), small)
     return cell

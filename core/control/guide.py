@@ -1,11 +1,10 @@
-"""Every picture that can be drawn of a clip, by name; and the small one that the bundled model reads."""
+"""Every picture that can be drawn of a clip, by name; and a plain skeleton for people to look at."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from ..errors import InvalidRequest
@@ -58,13 +57,9 @@ def draw(clip: PoseClip, style: str, width: int, height: int, frames: Iterable[i
     return map(draw_frame, range(len(clip)) if frames is None else frames)
 
 
-def draw_guide(points: np.ndarray, drawable: np.ndarray, width: int, height: int, shrink: int = 2) -> np.ndarray:
-    """The bundled model's: body and toes of keypoints [P, 134, 2], pixels of the whole frame.
-
-    uint8 [height / shrink, width / shrink, 3]. Training and inference draw it alike.
-    """
-    picture = draw_openpose(points, drawable, width, height, _GUIDE)
-    return cv2.resize(picture, (width // shrink, height // shrink), interpolation=cv2.INTER_AREA)
+def draw_guide(points: np.ndarray, drawable: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Body and toes of keypoints [P, 134, 2], pixels: uint8 [height, width, 3]."""
+    return draw_openpose(points, drawable, width, height, _GUIDE)
 
 
 _GUIDE = Style(

@@ -105,3 +105,11 @@ def test_settings_are_kept_in_the_file(settings, tmp_path):
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
     kept = bpy.context.scene.understudy
     assert (kept.engine, kept.width, kept.people[0].reference) == ("other", 512, "//ann.png")
+
+
+def test_the_background_is_what_the_engine_is_asked_for(settings):
+    assert settings.generation_settings().background == "reference"
+    settings.background = "transparent"
+    assert settings.generation_settings().background == "transparent"
+    settings.background, settings.background_colour = "colour", (0, 0.5, 1)
+    assert settings.generation_settings().background == "#0080ff"

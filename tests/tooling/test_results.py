@@ -10,6 +10,7 @@ from understudy.core.pose.skeleton import KEYPOINT_COUNT
 from tooling import results
 
 WIDTH, HEIGHT, FRAMES = 96, 128, 13
+CELL = 192, 256  # what a frame of that shape is on the sheet
 
 
 @pytest.fixture
@@ -34,13 +35,14 @@ def frames():
 def test_the_sheet_has_a_column_for_every_sixth_frame(clip, frames, tmp_path):
     Image.new("RGB", (300, 300), (200, 0, 0)).save(tmp_path / "reference.png")
     sheet = results.contact_sheet(clip, tmp_path / "reference.png", frames)
-    assert sheet.width == results.LABEL_WIDTH + 3 * (WIDTH + results.GAP)
-    middle_of_row = [results.HEADER_HEIGHT + row * (HEIGHT + results.GAP) + HEIGHT // 2 for row in range(3)]
-    middle_of_column = [results.LABEL_WIDTH + column * (WIDTH + results.GAP) + WIDTH // 2 for column in range(3)]
+    width, height = CELL
+    assert sheet.width == results.LABEL_WIDTH + 3 * (width + results.GAP)
+    middle_of_row = [results.HEADER_HEIGHT + row * (height + results.GAP) + height // 2 for row in range(3)]
+    middle_of_column = [results.LABEL_WIDTH + column * (width + results.GAP) + width // 2 for column in range(3)]
     assert [sheet.getpixel((x, middle_of_row[2])) for x in middle_of_column] == [(0, 0, 0), (60, 60, 60), (120, 120, 120)]
     assert sheet.getpixel((middle_of_column[0], middle_of_row[0])) == (200, 0, 0)
-    skeleton = np.asarray(sheet)[middle_of_row[1] - HEIGHT // 2 : middle_of_row[1] + HEIGHT // 2, results.LABEL_WIDTH :][
-        :, :WIDTH
+    skeleton = np.asarray(sheet)[middle_of_row[1] - height // 2 : middle_of_row[1] + height // 2, results.LABEL_WIDTH :][
+        :, :width
     ]
     assert 0 < (skeleton > 60).any(-1).mean() < 0.6
 

@@ -63,5 +63,5 @@ def test_the_nearer_person_is_drawn_over_the_farther_one():
 def test_the_guide_shows_which_way_a_foot_points():
     points, shown = person(left_ankle=(40, 40), left_big_toe=(80, 60), left_small_toe=(80, 60))
     picture = draw_guide(points, shown, 128, 96)
-    assert picture.shape == (48, 64, 3)
-    assert picture[25, 30].any() and picture[30, 40].any()  # halfway along, and the toe
+    assert picture.shape == (96, 128, 3)
+    assert picture[50, 60].any() and picture[60, 80].any()  # halfway along, and the toe
