@@ -104,9 +104,9 @@ class Drawing:
         seen = [self._see(reference) for reference in references]
         self._figures = []
         for person, (reference, _) in enumerate(seen):
-            window = follow(points[:, person], drawable[:, person], self._size, self._window, clip.fps)
-            if window is not None:  # else this person is not in the picture at any time
-                self._figures.append(self._figure(person, window, reference))
+            way = follow(points[:, person], drawable[:, person], self._size, self._window, clip.fps)
+            if way is not None:  # else this person is not in the picture at any time
+                self._figures.append(self._figure(person, way, reference))
         self._ground = backdrop(settings.background, references[0].picture, seen[0][1], *self._size)
 
     def _figure(self, person: int, window: Window, seen: Seen) -> Figure:

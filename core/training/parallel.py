@@ -15,6 +15,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from ..engines.placement import DTYPES, fastest
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -30,9 +32,10 @@ def workers() -> int:
 
 
 def autocast() -> torch.autocast:
-    """bfloat16 where it is safe, on the device that trains; nothing where that has no instructions for it."""
-    fast = device().type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.autocast(device().type, torch.bfloat16, enabled=fast)
+    """Sixteen bits where they are safe, on a device that has instructions for them; nothing on others, which they only slow."""
+    dtype = DTYPES[fastest(device())]
+    fast = dtype != torch.float32
+    return torch.autocast(device().type, dtype if fast else torch.bfloat16, enabled=fast)
 
 
 @cache
