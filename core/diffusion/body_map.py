@@ -19,7 +19,8 @@ MAP_CHANNELS = 8  # there, code (3), along, sine and cosine of the side that fac
 WARP_CHANNELS = 5  # colour (3), matte, whether the reference shows this very spot
 DETAIL_CHANNELS = WARP_CHANNELS + MAP_CHANNELS
 
-_CORE = 0.8  # of its radius a capsule is certainly full, whatever the reference shows
+_CORE = 0.95  # of its radius a capsule is certainly full, whatever the reference shows
+_SLIT = 5  # pixels: so wide a gap between two parts is closed
 _THIN = 0.04  # parts closer than this in depth, trunk lengths, blend
 # How far from its axis a part's outline is looked for, radii: hair, hoods and skirts reach far.
 _REACH = torch.tensor([1.7, 2.2, 2.0, 2.0, 1.9, 1.9, 1.8, 1.8, 2.8, 2.8, 2.2, 2.2, 1.8, 1.8])
@@ -198,10 +199,18 @@ def lay_over(puppet: Puppet, source: Tensor, body: Body, spots: Spots, width: in
     cover = torch.maximum(outline, core)
     known = (seen * shown[:, 0]).clamp(0, 1)
     mean, matte = _blend(torch.cat((colour, known[:, None], colour_at), -1), cover, spots, len(source), width * height)
-    rgb = mean[:, :3] * matte[:, None] + 0.5 * (1 - matte[:, None])
-    warp = torch.cat((rgb, matte[:, None], mean[:, 3:4] * matte[:, None]), -1)
-    where = torch.where(matte[:, None] > 0.5, mean[:, 4:], -1.0)
-    return tuple(rearrange(part, "(n h w) c -> n c h w", h=height, w=width) for part in (warp, where))
+    values = torch.cat((mean, matte[:, None]), -1)
+    colour, known, where, matte = rearrange(values, "(n h w) c -> n c h w", h=height, w=width).split((3, 1, 2, 1), 1)
+    closed = _closed(matte)
+    colour = fill(colour, (matte > 0.5).float())
+    warp = torch.cat((colour * closed + 0.5 * (1 - closed), closed, known * matte), 1)
+    return warp, torch.where(matte > 0.5, where, -1.0)
+
+
+def _closed(mattes: Tensor) -> Tensor:
+    """Mattes [N, 1, H, W] without the slits between parts that bent away from each other."""
+    grown = torch.nn.functional.max_pool2d(mattes, _SLIT, 1, _SLIT // 2)
+    return -torch.nn.functional.max_pool2d(-grown, _SLIT, 1, _SLIT // 2)
 
 
 def _places(reference: Body, body: Body, spots: Spots, who: Tensor) -> tuple[Tensor, Tensor, Tensor]:
