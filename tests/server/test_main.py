@@ -45,11 +45,11 @@ def frames(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_engines_are_listed_for_people_and_for_programs(run):
+def test_engines_are_listed_for_people_and_for_programs(run, tmp_path):
     table = run("engines").stdout
     assert all(name in table for name in CATALOG)
-    listed = json.loads(run("engines", "--json", "--weights", ".").stdout)
-    assert listed == [spec.to_json() | {"lacking": spec.lacking(Path())} for spec in CATALOG.values()]
+    listed = json.loads(run("engines", "--json", "--weights", str(tmp_path)).stdout)
+    assert listed == [spec.to_json() | {"lacking": spec.lacking(tmp_path)} for spec in CATALOG.values()]
 
 
 def test_generate_draws_numbered_frames_the_same_each_time_over_those_of_a_longer_run(run, inputs):
