@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..pose.skeleton import FACE
+from ..pose.skeleton import FACE, INDEX
 
 _FILL = 0.84  # of the window's sides that the joints take at most: hair, hats and sleeves stand out
+_HEAD = 1.15  # distances from the neck to the middle of its points that a head with its hair stands out from there
+_HEAD_POINTS = [INDEX[name] for name in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")]
 _LARGEST = 8.0  # window pixels a picture pixel: nearer than this there is nothing to see
 _BEYOND = 0.25  # of the picture's sides: joints farther out do not pull the window
 
@@ -61,13 +63,24 @@ def follow(
 
 def _extent(points: np.ndarray, drawable: np.ndarray, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lower and upper corners [T, 2] of the joints, as far as they matter, and in which frames there are any [T]."""
-    shown = drawable.copy()
-    shown[:, FACE] = False  # within the head's points
+    points, shown = _with_head(points, drawable)
     inside = ((points > -_BEYOND * picture) & (points < (1 + _BEYOND) * picture)).all(-1)
     near = np.clip(points, -_BEYOND * picture, (1 + _BEYOND) * picture)
     low = np.where(shown[..., None], near, np.inf).min(1)
     high = np.where(shown[..., None], near, -np.inf).max(1)
     return low, high, (shown & inside).any(1)
+
+
+def _with_head(points: np.ndarray, drawable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The keypoints, and for the face's four corners of a square about the head: it stands out far beyond its joints."""
+    seen = drawable[:, _HEAD_POINTS]
+    middle = (points[:, _HEAD_POINTS] * seen[..., None]).sum(1) / np.maximum(seen.sum(1), 1)[:, None]
+    reach = _HEAD * np.linalg.norm(middle - points[:, INDEX["neck"]], axis=-1)[:, None, None]
+    corners = middle[:, None] + reach * np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
+    known = np.repeat((seen.any(1) & drawable[:, INDEX["neck"]])[:, None], 4, 1)
+    rest = np.ones(points.shape[1], bool)
+    rest[FACE] = False
+    return np.concatenate([points[:, rest], corners], 1), np.concatenate([drawable[:, rest], known], 1)
 
 
 def _running_max(values: np.ndarray, reach: int) -> np.ndarray:
