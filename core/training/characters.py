@@ -11,14 +11,11 @@ from ..pose.head import head_keypoints, head_visible
 from ..pose.skeleton import INDEX, KEYPOINT_COUNT, LEFT_HAND, RIGHT_HAND
 from . import motions
 from .anatomy import body_meshes, finger_joints
-from .motions import BONE, BONES, Body
+from .motions import BONE, BONES, SIDED, Body
 from .painting import Landmarks, Paint, random_paint
 from .shape import Shape, random_shape
 from .surface import Mesh, join
 from .worn import USUAL_HEAD, worn_meshes
-
-SECTORS = 8  # around a bone: with its number, the patch that a spot of the surface belongs to
-PATCHES = len(BONES) * SECTORS
 
 
 @dataclass(frozen=True)
@@ -36,40 +33,13 @@ class Character:
     fingers: np.ndarray
 
     @cached_property
-    def patches(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each vertex: its patch uint8 [V], and how far along the bone it is f32 [V], 0..1."""
-        bone = self.mesh.weights.argmax(1)
-        start, axis = self.rest.start[0][bone], (self.rest.end[0] - self.rest.start[0])[bone]
-        offset = self.mesh.vertices - start
-        along = np.einsum("vi,vi->v", offset, axis) / np.einsum("vi,vi->v", axis, axis)
-        local = np.einsum("vji,vj->vi", self.rest.frames[0][bone], offset - along[:, None] * axis)
-        up = np.where(np.isin(bone, [BONE["left_foot"], BONE["right_foot"]]), local[:, 1], local[:, 2])
-        sector = ((np.arctan2(local[:, 0], up) / (2 * np.pi) + 1 + 0.5 / SECTORS) * SECTORS).astype(int) % SECTORS
-        return (bone * SECTORS + sector).astype(np.uint8), np.clip(along, 0, 1).astype(np.float32)
-
-    @cached_property
-    def patch_offsets(self) -> np.ndarray:
-        """From a bone's axis to the middle of each of its patches, in the bone's frame: f64 [bones, SECTORS, 3]."""
-        bone = self.patches[0] // SECTORS
-        rest = self.rest
-        offset = np.einsum("vji,vj->vi", rest.frames[0][bone], self.mesh.vertices - rest.start[0][bone])
-        axis = np.einsum("bji,bj->bi", rest.frames[0], rest.end[0] - rest.start[0])
-        axis /= np.linalg.norm(axis, axis=1, keepdims=True)
-        offset -= np.einsum("vi,vi->v", offset, axis[bone])[:, None] * axis[bone]
-        count = np.bincount(self.patches[0], minlength=PATCHES)
-        sums = np.stack([np.bincount(self.patches[0], offset[:, k], PATCHES) for k in range(3)], 1)
-        return (sums / np.maximum(count, 1)[:, None]).reshape(len(BONES), SECTORS, 3)
-
-    @cached_property
     def limb(self) -> np.ndarray:
         """Of each vertex: 0..3 from the shoulder to the fingertips or from the hip to the toes, f32 [V]; elsewhere 0."""
         bone = self.mesh.weights.argmax(1)
-        order = np.zeros(len(BONES))
-        for side in ("left", "right"):
-            for chain in (("upper_arm", "forearm", "hand"), ("thigh", "shin", "foot")):
-                order[[BONE[f"{side}_{part}"] for part in chain]] = [0, 1, 2]
-        limbs = bone >= BONE["left_upper_arm"]
-        return np.where(limbs, order[bone] + self.patches[1], 0).astype(np.float32)
+        start, axis = self.rest.start[0][bone], (self.rest.end[0] - self.rest.start[0])[bone]
+        along = np.einsum("vi,vi->v", self.mesh.vertices - start, axis) / np.einsum("vi,vi->v", axis, axis)
+        before = np.array([SIDED.index(name.split("_", 1)[1]) % 3 if "_" in name else 0 for name in BONES])
+        return np.where(bone >= BONE["left_upper_arm"], before[bone] + np.clip(along, 0, 1), 0).astype(np.float32)
 
     @cached_property
     def landmarks(self) -> Landmarks:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .measures import delta_e, garments, measure, region_colours
 from .renderer import rasterise
-from .shots import CELL, CONES, HEIGHT, HELD_OUT, NO_CONE, REFERENCES, WIDTH, Shot, shoot
+from .shots import HEIGHT, HELD_OUT, REFERENCES, WIDTH, Shot, shoot
 
 BEHIND = math.pi
 _SKY = 0.6  # grey, sRGB: what a filmed human stands before
@@ -122,13 +122,9 @@ def filmed(path: Path) -> Shot:
         seen = rasterise(torch.from_numpy(vertices), faces, torch.from_numpy(intrinsics), WIDTH, HEIGHT)
         regions[frame, seen.sample] = garment[seen.face]
     frames = [0] * REFERENCES + list(range(len(pictures)))
-    cells = (len(frames), HEIGHT // CELL, WIDTH // CELL)
     layers = {"pictures": pictures, "figures": figures, "plates": plates, "mattes": mattes}
     return Shot(
         **{name: layer[frames] for name, layer in layers.items()},
         regions=regions.view(-1, HEIGHT, WIDTH)[frames],
         **{name: arrays[name][frames] for name in ("points_cam", "intrinsics", "visible")},
-        cone=torch.full(cells, NO_CONE, dtype=torch.uint8), along=torch.zeros(cells),
-        axes=torch.zeros(len(frames), CONES, 2, 2),
-        yaw=np.linspace(0, 2 * np.pi, len(frames), dtype=np.float32),
     )  # fmt: skip

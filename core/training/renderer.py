@@ -12,7 +12,6 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-CELL = 8
 _NEAR = 0.05
 
 

@@ -10,17 +10,15 @@ from torch import Tensor
 
 from ..pose.camera import project
 from . import motions, scenes
-from .characters import PATCHES, SECTORS, Character, character, keypoints, visible
+from .characters import Character, character, keypoints, visible
 from .human import Human
 from .motions import BONES, Body
 from .painting import REGION_OF, paint
-from .renderer import CELL, Lights, rasterise, resolve, shade
+from .renderer import Lights, rasterise, resolve, shade
 
 REFERENCES, CLIP_FRAMES = 4, 12
 FRAMES = REFERENCES + CLIP_FRAMES  # pictures a character
 WIDTH, HEIGHT = 256, 320
-NO_CONE = 255
-CONES = PATCHES
 HELD_OUT = 1_000_000  # seeds from here on are for evaluation: training draws below
 _SUPERSAMPLE = 2
 
@@ -37,11 +35,6 @@ class Shot:
     points_cam  f32 [F, 134, 3]: keypoints in camera space, metres, x right, y down, z forward; 0 where there is none
     intrinsics  f32 [F, 3, 3]: pixels
     visible     bool [F, 134]: as `PoseClip.visible`
-    cone        uint8 [F, H/8, W/8]: the patch of the surface (one of `SECTORS` around a bone) seen at the middle of each cell,
-                `NO_CONE` for the background
-    along       f32 [F, H/8, W/8]: how far along that bone, 0..1
-    axes        f32 [F, CONES, 2, 2]: pixels of both ends of every patch's middle line
-    yaw         f32 [F]: how far the person is turned away from the camera, radians, 0 facing it
     """
 
     pictures: Tensor
@@ -52,10 +45,6 @@ class Shot:
     points_cam: np.ndarray
     intrinsics: np.ndarray
     visible: np.ndarray
-    cone: Tensor
-    along: Tensor
-    axes: Tensor
-    yaw: np.ndarray
 
     @property
     def points(self) -> np.ndarray:
@@ -106,9 +95,9 @@ def shoot(
     return Shot(
         **{
             name: torch.stack([getattr(f, name) for f in frames])
-            for name in ("pictures", "figures", "plates", "mattes", "regions", "cone", "along", "axes")
+            for name in ("pictures", "figures", "plates", "mattes", "regions")
         },
-        **{name: np.stack([getattr(f, name) for f in frames]) for name in ("points_cam", "intrinsics", "visible", "yaw")},
+        **{name: np.stack([getattr(f, name) for f in frames]) for name in ("points_cam", "intrinsics", "visible")},
     )
 
 
@@ -125,9 +114,8 @@ class _Posed:
         self.vertices = stature * (np.einsum("tvij,vj->tvi", moved[..., :3], mesh.vertices) + moved[..., 3])
         self.normals = np.einsum("tvij,vj->tvi", moved[..., :3], mesh.normals)
         self.faces = torch.from_numpy(mesh.faces)
-        patch, along = who.patches
-        self.attributes = torch.from_numpy(np.concatenate([mesh.vertices, who.limb[:, None], along[:, None]], 1))
-        self.parts, self.patch = torch.from_numpy(mesh.parts), torch.from_numpy(patch)
+        self.attributes = torch.from_numpy(np.concatenate([mesh.vertices, who.limb[:, None]], 1))
+        self.parts = torch.from_numpy(mesh.parts)
 
 
 class _Frame:
@@ -142,9 +130,8 @@ class _Frame:
         finer = torch.tensor(np.diag([_SUPERSAMPLE, _SUPERSAMPLE, 1.0]) @ camera.intrinsics, dtype=torch.float32)
         fragments = rasterise(vertices, posed.faces, finer, width * _SUPERSAMPLE, height * _SUPERSAMPLE)
         values = fragments.interpolate(posed.faces, torch.cat([posed.attributes, normals, vertices], 1))
-        rest, limb, along, normal, position = values.split([3, 1, 1, 3, 3], 1)
-        first = posed.faces[fragments.face, 0]
-        slot = paint(who.paint, who.landmarks, rest, limb[:, 0], posed.parts[first])
+        rest, limb, normal, position = values.split([3, 1, 3, 3], 1)
+        slot = paint(who.paint, who.landmarks, rest, limb[:, 0], posed.parts[posed.faces[fragments.face, 0]])
         colour = shade(who.paint.palette[slot], normal, position, who.paint.gloss[slot], scenes.in_camera(lit, camera.rotation))
         figure = resolve(fragments.sample, colour, width, height, _SUPERSAMPLE)
         shade_below = scenes.shadow(posed.vertices[t], camera, lit.key.numpy(), width, height, strength) if strength else 1.0
@@ -154,30 +141,12 @@ class _Frame:
             (value * 255).round().byte() for value in (picture, figure[:3], plate, figure[3:])
         )
 
-        tall, wide = height * _SUPERSAMPLE, width * _SUPERSAMPLE
-
-        def sampled(values: Tensor, empty: float, step: int) -> Tensor:
-            dense = torch.full((tall * wide,), empty, dtype=values.dtype)
-            dense[fragments.sample] = values
-            return dense.view(tall, wide)[step // 2 :: step, step // 2 :: step].contiguous()
-
-        self.regions = sampled(REGION_OF[slot], 0, _SUPERSAMPLE)
-        self.cone = sampled(posed.patch[first], NO_CONE, CELL * _SUPERSAMPLE)
-        self.along = sampled(along[:, 0], 0.0, CELL * _SUPERSAMPLE)
+        seen = torch.zeros((height * _SUPERSAMPLE, width * _SUPERSAMPLE), dtype=torch.uint8)
+        seen.view(-1)[fragments.sample] = REGION_OF[slot]
+        self.regions = seen[_SUPERSAMPLE // 2 :: _SUPERSAMPLE, _SUPERSAMPLE // 2 :: _SUPERSAMPLE].contiguous()
 
         points = keypoints(who, body)[t] * stature
         self.points_cam = np.nan_to_num(camera.view(points)).astype(np.float32)
         self.intrinsics = camera.intrinsics.astype(np.float32)
         towards = -self.points_cam[0] / np.linalg.norm(self.points_cam[0]) @ camera.rotation  # from the head, in body space
         self.visible = visible(body, np.broadcast_to(towards, (len(body.start), 3)), posed.fingers)[t]
-        ahead = body.frame("pelvis")[t, :, 2]
-        seen = camera.rotation @ ahead
-        self.yaw = np.float32(np.arctan2(seen[0], -seen[2]))
-        self.axes = torch.tensor(camera.pixels(stature * _patch_lines(who, body, t)), dtype=torch.float32).reshape(CONES, 2, 2)
-
-
-def _patch_lines(who: Character, body: Body, t: int) -> np.ndarray:
-    """Both ends of every patch's middle line on the skin, body space in statures, [CONES, 2, 3]."""
-    turned = np.einsum("bij,bsj->bsi", body.frames[t], who.patch_offsets)  # [B, S, 3]
-    ends = np.stack([body.start[t], body.end[t]], 1)  # [B, 2, 3]
-    return (ends[:, None] + turned[:, :, None]).reshape(len(BONES) * SECTORS, 2, 3)
