@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import re
+import signal
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
@@ -108,9 +112,9 @@ def generate(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryFile() as log:
         worker = Worker(log)
         try:
-            with Display(settings, clip, arguments.out) as display:
+            with Display(settings, clip, arguments.out) as display, _ctrl_c_cancels(worker):
                 second_try.generate(worker, request, len(clip), display.on_progress)
-        except KeyboardInterrupt:
+        except Cancelled:
             raise Cancelled(
                 "Generating was cancelled.", "Run the command again when you are ready, with --overwrite if frames were drawn."
             ) from None
@@ -121,6 +125,21 @@ def generate(arguments: argparse.Namespace) -> None:
             raise
         finally:
             worker.stop()
+
+
+@contextlib.contextmanager
+def _ctrl_c_cancels(worker: Worker) -> Iterator[None]:
+    """Ctrl+C ends the job by the worker's own cancel: a KeyboardInterrupt is lost where a destructor happens to run."""
+
+    def cancel(*_) -> None:
+        # On a thread: the one that is interrupted may hold the lock that cancelling takes.
+        threading.Thread(target=worker.cancel, args=(_JOB,), name="cancelling", daemon=True).start()
+
+    before = signal.signal(signal.SIGINT, cancel)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def prepare_folder(out: Path, space_needed: int, overwrite: bool, ours: re.Pattern[str] = _FRAME) -> None:

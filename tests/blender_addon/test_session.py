@@ -211,7 +211,7 @@ def test_a_full_disk_is_told_with_nothing_queued_and_nothing_left(scene, charact
 
 
 def test_a_frame_that_cannot_be_kept_ends_the_job_on_the_server(scene, character, session, client):
-    scene.understudy.steps = 100
+    scene.understudy.steps = 20
     session.start(scene, plan.plan_take(bpy.context))
     run(session, until=lambda: session.progress.step > 0)
     job = session._generation._job
