@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ..errors import InvalidWeights
 from .layout import examine
+from .memory import shortage_named
 
 _MANY = 12  # keys of one kind; more are listed by their pattern
 
@@ -27,11 +28,13 @@ def read(path: Path, prefixes: Sequence[str] = ()) -> dict[str, Tensor]:
     """The tensors of a `.safetensors`, or of a `.pth`, `.bin` or `.ckpt`: on the CPU, as stored, mapped from the file.
 
     A `state_dict` within is opened, and each of `prefixes`, in turn, taken off the keys that begin with it. Pickles are read as
-    data alone. Raises `InvalidWeights` where the file is missing, truncated, or holds more than tensors.
+    data alone. Raises `InvalidWeights` where the file is missing, truncated, or holds more than tensors, `OutOfMemory` where it
+    cannot be mapped.
     """
     examine(path)
     try:
-        tensors = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
+        with shortage_named(path.name):
+            tensors = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
     except pickle.UnpicklingError as error:  # its text advises to let the file run code
         raise InvalidWeights(
             f"{path} holds other objects than tensors, which could run code: it was not read.",

@@ -26,9 +26,8 @@ def shortage_named(what: str) -> Iterator[None]:
     """Turn every way of running out of memory into `OutOfMemory`, saying `what` does not fit."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemory(f"{what} does not fit in memory.") from error
-    except RuntimeError as error:
-        if "allocate memory" in str(error):  # so the allocator for CPUs puts it
+    except Exception as error:
+        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if known or "allocate memory" in str(error):  # so the allocator for CPUs and the mapping of files put it
             raise OutOfMemory(f"{what} does not fit in memory.") from error
         raise

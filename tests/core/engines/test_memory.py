@@ -7,7 +7,8 @@ from understudy.core.errors import OutOfMemory
 def test_running_out_of_memory_is_named_however_it_shows():
     with pytest.raises(OutOfMemory, match="The window does not fit in memory"), shortage_named("The window"):
         torch.empty(2**55)  # what the allocator for CPUs raises is a mere RuntimeError
-    for error in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory")):
+    mapping = RuntimeError("unable to mmap 20983956 bytes from file <w.safetensors>: Cannot allocate memory (12)")
+    for error in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), mapping):
         with pytest.raises(OutOfMemory, match="The window"), shortage_named("The window"):
             raise error
 
