@@ -130,6 +130,11 @@ class GenerationSettings:
             value = getattr(self, name)
             require(value in choices, f"{name} {value!r} is none of {', '.join(choices)}")
 
+    @property
+    def guided_steps(self) -> int:
+        """How many of the steps are guided, from the first."""
+        return 0 if self.guidance == 1 else math.ceil(self.guidance_share * self.steps)
+
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 

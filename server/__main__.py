@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from . import control, generate, parity
+    from . import generate, parity
 
     parser = argparse.ArgumentParser(prog="understudy", description="Footage of your character from pose clips.")
     parser.add_argument("--version", action="version", version=f"understudy {VERSION}")
@@ -54,8 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(run=lambda arguments: generate.generate(arguments))
 
     pictures = commands.add_parser("control", help="draw a clip as control pictures, for other tools")
-    control.add_arguments(pictures)
-    pictures.set_defaults(run=control.control)
+    if sys.argv[1:2] == ["control"]:  # its names are those of drawings, which no other command should wait for
+        from . import control
+
+        control.add_arguments(pictures)
+        pictures.set_defaults(run=control.control)
 
     compared = commands.add_parser("parity", help="do a run of an engine's authors' code again, and compare")
     parity.add_arguments(compared)

@@ -23,7 +23,8 @@ class EngineSpec:
 
     `module` (below `core.engines`) defines `create() -> Engine`. Sizes are pixels; frames are drawn in the next multiple of
     `size_multiple` on both sides, and cropped. `defaults` are as published; each preset is what it changes of them.
-    `files` are what must be in the engine's folder of weights: none for those that come with Understudy.
+    `files` are what must be in the engine's folder of weights: none for those that come with Understudy. `fixed` names the
+    settings that it has no choice of: they are as in `defaults`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class EngineSpec:
     presets: Mapping[str, Mapping[str, Any]]
     schedulers: tuple[str, ...] = ()
     files: tuple[WeightsFile, ...] = ()
+    fixed: tuple[str, ...] = ()
 
     def settings(self, preset: str = "exact") -> GenerationSettings:
         """The settings that `preset` begins with. Raises `InvalidRequest` where this engine has none of that name."""
@@ -56,6 +58,10 @@ class EngineSpec:
                 f"Engine {self.name} has no scheduler {settings.scheduler!r}.",
                 f"Choose one of {', '.join(self.schedulers)}." if self.schedulers else "Leave it to the engine.",
             )
+        for name in self.fixed:
+            asked, own = getattr(settings, name), getattr(self.defaults, name)
+            if asked != own:
+                raise InvalidRequest(f"Engine {self.name} has no other {name} than {own!r}, not {asked!r}.", "Leave it out.")
         if settings.width * settings.height > self.max_pixels:
             raise InvalidRequest(
                 f"{settings.width} x {settings.height} is more than engine {self.name} can draw.",
@@ -123,6 +129,7 @@ class EngineSpec:
             "defaults": self.defaults.to_json(),
             "presets": {name: self.settings(name).to_json() for name in self.presets},
             "schedulers": list(self.schedulers),
+            "fixed": list(self.fixed),
             "files": [dataclasses.asdict(file) | {"names": list(file.names)} for file in self.files],
         }
 
@@ -199,6 +206,7 @@ CATALOG: dict[str, EngineSpec] = {
             max_people=8,
             defaults=GenerationSettings(engine="understudy", width=384, height=512, steps=2, guidance=1.0, context_frames=12),
             presets={"exact": {}, "fast": {"steps": 1}, "draft": {"steps": 1}},
+            fixed=("context_layout", "context_stride", "context_fusion"),  # each window goes on from the last
         ),
         EngineSpec(
             name="animate-anyone",

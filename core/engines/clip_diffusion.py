@@ -3,7 +3,6 @@ to frames out. Each family's own file says what it reads and how."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -161,7 +160,7 @@ class ClipDiffusionEngine(ABC):
         """What gives the network's guided output for all frames of a clip, from their latents and the time."""
         layout, stride = cast(Layout, settings.context_layout), settings.context_stride
         windows = plan(frames, settings.context_frames, settings.context_overlap, layout, stride)
-        guided_times = times[: math.ceil(settings.guidance_share * len(times))] if settings.guidance > 1 else []
+        guided_times = times[: settings.guided_steps] if settings.guidance > 1 else []
         batch = self._windows_at_once(settings, windows.shape[1])
         # Without guidance the published code forgets to divide the sum of overlapping windows by their number.
         undivided = settings.preset == "exact" and layout != "aligned" and settings.guidance <= 1

@@ -158,7 +158,7 @@ class Drawing:
                         self._tell(Working())
                         self._model.step(
                             layer.latents, noise[person, rows], ready - window[0], path, number, layer.posed, figure.seen,
-                            self._settings.guidance,
+                            self._settings.guidance if number < self._settings.guided_steps else 1.0,
                         )  # fmt: skip
                         if self._kept:
                             self._kept.save(Kept(latents, step))

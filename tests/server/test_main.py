@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -50,6 +51,13 @@ def test_engines_are_listed_for_people_and_for_programs(run, tmp_path):
     assert all(name in table for name in CATALOG)
     listed = json.loads(run("engines", "--json", "--weights", str(tmp_path)).stdout)
     assert listed == [spec.to_json() | {"lacking": spec.lacking(tmp_path)} for spec in CATALOG.values()]
+
+
+def test_opencv_is_read_by_the_commands_that_draw_alone():
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    for arguments, needs in ((("engines",), False), (("control", "--help"), True)):
+        result = subprocess.run(command(*arguments), env=environment, capture_output=True, text=True, timeout=60, check=True)
+        assert (re.search(r"\| +cv2$", result.stderr, re.MULTILINE) is not None) == needs
 
 
 def test_generate_draws_numbered_frames_the_same_each_time_over_those_of_a_longer_run(run, inputs):

@@ -115,6 +115,15 @@ def test_what_is_known_of_the_reference_shapes_the_frames(engine, clip, referenc
     assert not np.array_equal(first, frames(run(engine, clip, reference, dataclasses.replace(SETTINGS, guidance=2.0))))
 
 
+def test_guidance_is_taken_on_its_share_of_the_steps(engine, clip, reference):
+    def drawn(guidance: float, share: float) -> np.ndarray:
+        return frames(run(engine, clip, reference, dataclasses.replace(SETTINGS, guidance=guidance, guidance_share=share)))
+
+    none, first, all_steps = drawn(2.0, 0.0), drawn(2.0, 0.3), drawn(2.0, 1.0)
+    assert np.array_equal(none, drawn(1.0, 1.0))
+    assert not np.array_equal(first, none) and not np.array_equal(first, all_steps)
+
+
 def test_the_figure_is_where_the_person_is_and_as_red(engine, clip, reference):
     drawn = frames(run(engine, clip, reference)).astype(int)
     for frame in (0, 5):
