@@ -50,20 +50,32 @@ AUTOENCODER = {
 
 
 def animate_anyone(folder: Path) -> Path:
-    config = UNetConfig.from_json(UNET, temporal=TemporalConfig(positions=32))
+    _networks(folder, UNET, positions=32)
+    write(folder / "pose_guider.pth", tensors(PoseGuider(32), seed=3))
+    configure(folder / "stable-diffusion-v1-5/unet", UNET)
+    return folder
+
+
+def musepose(folder: Path) -> Path:
+    _networks(folder, UNET, positions=128, subfolder="MusePose")
+    write(folder / "MusePose/pose_guider.pth", tensors(PoseGuider(32), seed=3))
+    configure(folder / "sd-image-variations-diffusers/unet", UNET)
+    return folder
+
+
+def _networks(folder: Path, unet: dict, positions: int, subfolder: str = "") -> None:
+    """What AnimateAnyone and all that was made of it have in common."""
+    config, own = UNetConfig.from_json(unet, temporal=TemporalConfig(positions=positions)), folder / subfolder
     denoiser = tensors(Denoiser(config), seed=1)
     temporal = {key: value for key, value in denoiser.items() if "motion_modules" in key}
-    write(folder / "denoising_unet.pth", {key: value for key, value in denoiser.items() if key not in temporal})
-    write(folder / "motion_module.pth", {wrapped(key): value for key, value in temporal.items()})
+    write(own / "denoising_unet.pth", {key: value for key, value in denoiser.items() if key not in temporal})
+    write(own / "motion_module.pth", {wrapped(key): value for key, value in temporal.items()})
     # The published reference network is whole but for its output: what comes after the last attention is not read.
     last = "up_blocks.3.attentions.1"
     rest = {f"{last}.proj_out.weight": torch.zeros(32, 32, 1, 1), f"{last}.transformer_blocks.0.ff.net.2.bias": torch.zeros(32)}
-    write(folder / "reference_unet.pth", tensors(ReferenceEncoder(config), seed=2) | rest)
-    write(folder / "pose_guider.pth", tensors(PoseGuider(32), seed=3))
+    write(own / "reference_unet.pth", tensors(ReferenceEncoder(config), seed=2) | rest)
     write(folder / "image_encoder/pytorch_model.bin", tensors(ImageEncoder(IMAGE_ENCODER), seed=4), IMAGE_ENCODER)
-    configure(folder / "stable-diffusion-v1-5/unet", UNET)
     autoencoder(folder)
-    return folder
 
 
 def magic_animate(folder: Path) -> Path:
@@ -128,4 +140,4 @@ def configure(folder: Path, config: dict, name: str = "config.json") -> None:
     (folder / name).write_text(json.dumps(config))
 
 
-MAKERS = {"animate-anyone": animate_anyone, "magic-animate": magic_animate}
+MAKERS = {"animate-anyone": animate_anyone, "magic-animate": magic_animate, "musepose": musepose}

@@ -16,7 +16,6 @@ from ..diffusion.sd15.unet import Denoiser, ReferenceEncoder
 from .catalog import CATALOG
 from .checkpoints import read, read_config
 from .clip_diffusion import ClipDiffusionEngine, Controls, Published, Side, Take, without_wrappers
-from .layout import find
 from .pictures import to_tensor
 
 SCHEDULER = {
@@ -41,9 +40,9 @@ class AnimateAnyoneEngine(ClipDiffusionEngine):
     controls = ("dwpose",)
 
     def load_networks(self, weights: Path) -> None:
-        network = read_config(find(weights, "stable-diffusion-v1-5/unet/config.json"))
-        clip = find(weights, "image_encoder/model", "image_encoder/pytorch_model")
-        unet, temporal, reference = (find(weights, name) for name in ("denoising_unet", "motion_module", "reference_unet"))
+        network = read_config(self.spec.file(weights, "stable-diffusion-v1-5/unet/config.json"))
+        names = ("denoising_unet", "motion_module", "reference_unet", "image_encoder/model")
+        unet, temporal, reference, clip = (self.spec.file(weights, name) for name in names)
         config = UNetConfig.from_json(network, temporal=self.published.temporal, joint_norm=self.published.joint_norm)
         self.denoiser = self._loaded(
             lambda: Denoiser(config), without_wrappers(read(temporal) | read(unet)), f"{unet.name} with {temporal.name}"
@@ -51,12 +50,12 @@ class AnimateAnyoneEngine(ClipDiffusionEngine):
         with torch.device("meta"):
             unread = ReferenceEncoder(config).unread
         self.reference_encoder = self._loaded(lambda: ReferenceEncoder(config), read(reference), reference.name, unread)
-        config_of_clip = read_config(find(weights, "image_encoder/config.json"))
+        config_of_clip = read_config(self.spec.file(weights, "image_encoder/config.json"))
         self.image_encoder = self._loaded(lambda: ImageEncoder(config_of_clip), read(clip), clip.name)
         self.load_guiders(weights, config)
 
     def load_guiders(self, weights: Path, config: UNetConfig) -> None:
-        path = find(weights, "pose_guider")
+        path = self.spec.file(weights, "pose_guider")
         tensors = read(path)
         self.guider = self._loaded(lambda: PoseGuider.shaped_as(tensors), tensors, path.name)
 

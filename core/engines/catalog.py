@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InvalidRequest, InvalidWeights, NotEnoughMemory, UnknownEngine
 from ..protocol import GenerationSettings, MemoryNeeds
 from .layout import WeightsFile, lacking
+from .layout import find as find_file
 
 if TYPE_CHECKING:
     from .interface import Engine
@@ -77,6 +78,10 @@ class EngineSpec:
         """What its folder below `weights` lacks, or holds that cannot be right: a sentence for each file."""
         return lacking(self.folder(weights), self.files)
 
+    def file(self, folder: Path, name: str) -> Path:
+        """Of its `files` the one that `name` is a name of, in `folder`. Raises `InvalidWeights` where it is missing."""
+        return find_file(folder, *next(file.names for file in self.files if name in file.names))
+
     def folder(self, weights: Path) -> Path:
         """Its own folder below that of all engines' weights."""
         return weights / self.name
@@ -134,13 +139,6 @@ class EngineSpec:
         }
 
 
-def _published(engine: str, width: int, height: int, **settings: Any) -> GenerationSettings:
-    """Settings of the AnimateAnyone kind of code: windows that loop, and count alike where they overlap."""
-    return GenerationSettings(
-        engine=engine, width=width, height=height, context_overlap=4, context_layout="loop", context_fusion="flat", **settings
-    )
-
-
 _SCHEDULERS = ("ddim", "dpm++", "lcm", "tcd")
 _ALIGNED = {"context_layout": "aligned", "context_fusion": "triangle"}
 _PRESETS = {
@@ -148,47 +146,88 @@ _PRESETS = {
     "fast": {**_ALIGNED, "scheduler": "dpm++", "steps": 15, "guidance_share": 0.6},
     "draft": {**_ALIGNED, "scheduler": "dpm++", "steps": 8, "guidance_share": 0.25, "width": 384, "height": 512},
 }
-_HUB = "https://huggingface.co/"
-_STABLE_DIFFUSION = "stable-diffusion-v1-5"
-_SD15 = f"{_HUB}stable-diffusion-v1-5/stable-diffusion-v1-5"
-_AUTOENCODER_FILES = (
-    WeightsFile(("sd-vae-ft-mse/config.json",), f"{_HUB}stabilityai/sd-vae-ft-mse"),
-    WeightsFile(("sd-vae-ft-mse/diffusion_pytorch_model",), f"{_HUB}stabilityai/sd-vae-ft-mse", 335),
+
+
+def _published(
+    name: str, title: str, licence: str, files: tuple[WeightsFile, ...], parameters: int, **settings: Any
+) -> EngineSpec:
+    """An engine on Stable Diffusion 1.5's networks. `settings` are its authors': where these say nothing, windows loop, and
+    count alike where they overlap."""
+    usual = {"context_overlap": 4, "context_layout": "loop", "context_fusion": "flat"}
+    return EngineSpec(
+        name=name,
+        title=title,
+        module=name.replace("-", "_"),
+        licence=licence,
+        memory=MemoryNeeds(parameters=parameters, window=420, decoding=3100),
+        size_multiple=8,
+        max_pixels=1024 * 1024,
+        reads_prompt=False,
+        max_people=1,
+        defaults=GenerationSettings(engine=name, **(usual | settings)),
+        presets=_PRESETS,
+        schedulers=_SCHEDULERS,
+        files=files,
+    )
+
+
+def _files(repository: str, megabytes: Mapping[str, int], subfolder: str = "") -> tuple[WeightsFile, ...]:
+    """The files of one `repository`, by name: in an engine's folder, or in the `subfolder` that its authors put them in."""
+    places = (f"{subfolder}/", "") if subfolder else ("",)
+    source = f"https://huggingface.co/{repository}"
+    return tuple(WeightsFile(tuple(place + name for place in places), source, size) for name, size in megabytes.items())
+
+
+_SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+_UNET_CONFIG = WeightsFile(
+    ("stable-diffusion-v1-5/unet/config.json", "sd-image-variations-diffusers/unet/config.json"),
+    f"https://huggingface.co/{_SD15}",
 )
-_IMAGE_ENCODER_FILES = (
-    WeightsFile(("image_encoder/config.json",), f"{_HUB}lambdalabs/sd-image-variations-diffusers"),
-    WeightsFile(
-        ("image_encoder/model", "image_encoder/pytorch_model"), f"{_HUB}lambdalabs/sd-image-variations-diffusers", 1216
-    ),
-    WeightsFile((f"{_STABLE_DIFFUSION}/unet/config.json",), _SD15),
-)
-_MOORE = f"{_HUB}patrolli/AnimateAnyone"
-_ANIMATE_ANYONE_FILES = (
-    WeightsFile(("denoising_unet",), _MOORE, 3438),
-    WeightsFile(("motion_module",), _MOORE, 1817),
-    WeightsFile(("reference_unet",), _MOORE, 3438),
-    WeightsFile(("pose_guider",), _MOORE, 4),
-    *_IMAGE_ENCODER_FILES,
-    *_AUTOENCODER_FILES,
+_AUTOENCODER = _files(
+    "stabilityai/sd-vae-ft-mse", {"sd-vae-ft-mse/config.json": 0, "sd-vae-ft-mse/diffusion_pytorch_model": 335}
 )
 
 
-def _magic(name: str, megabytes: int = 0) -> WeightsFile:
-    return WeightsFile((f"MagicAnimate/{name}", name), f"{_HUB}zcxu-eric/MagicAnimate", megabytes)
+def _animate_anyone_files(repository: str, guiders: Mapping[str, int], subfolder: str = "") -> tuple[WeightsFile, ...]:
+    """What MooreThreads' code reads, and all that was made of it."""
+    networks = {"denoising_unet": 3438, "motion_module": 1817, "reference_unet": 3438, **guiders}
+    variations = "https://huggingface.co/lambdalabs/sd-image-variations-diffusers"
+    return (
+        *_files(repository, networks, subfolder),
+        WeightsFile(("image_encoder/config.json",), variations),
+        WeightsFile(("image_encoder/model", "image_encoder/pytorch_model"), variations, 1216),
+        _UNET_CONFIG,
+        *_AUTOENCODER,
+    )
 
 
 _MAGIC_ANIMATE_FILES = (
-    _magic("appearance_encoder/config.json"),
-    _magic("appearance_encoder/diffusion_pytorch_model", 3413),
-    _magic("densepose_controlnet/config.json"),
-    _magic("densepose_controlnet/diffusion_pytorch_model", 1445),
-    _magic("temporal_attention/temporal_attention", 1741),
-    WeightsFile((f"{_STABLE_DIFFUSION}/unet/config.json",), _SD15),
-    WeightsFile((f"{_STABLE_DIFFUSION}/unet/diffusion_pytorch_model",), _SD15, 3438),
-    WeightsFile((f"{_STABLE_DIFFUSION}/text_encoder/config.json",), _SD15),
-    WeightsFile((f"{_STABLE_DIFFUSION}/text_encoder/model", f"{_STABLE_DIFFUSION}/text_encoder/pytorch_model"), _SD15, 492),
-    WeightsFile((f"{_STABLE_DIFFUSION}/tokenizer/vocab.json",), _SD15, 1),
-    *_AUTOENCODER_FILES,
+    *_files(
+        "zcxu-eric/MagicAnimate",
+        {
+            "appearance_encoder/config.json": 0,
+            "appearance_encoder/diffusion_pytorch_model": 3413,
+            "densepose_controlnet/config.json": 0,
+            "densepose_controlnet/diffusion_pytorch_model": 1445,
+            "temporal_attention/temporal_attention": 1741,
+        },
+        "MagicAnimate",
+    ),
+    *_files(
+        _SD15,
+        {
+            "stable-diffusion-v1-5/unet/diffusion_pytorch_model": 3438,
+            "stable-diffusion-v1-5/text_encoder/config.json": 0,
+            "stable-diffusion-v1-5/tokenizer/vocab.json": 1,
+        },
+    ),
+    WeightsFile(
+        ("stable-diffusion-v1-5/text_encoder/model", "stable-diffusion-v1-5/text_encoder/pytorch_model"),
+        f"https://huggingface.co/{_SD15}",
+        492,
+    ),
+    _UNET_CONFIG,
+    *_AUTOENCODER,
 )
 
 CATALOG: dict[str, EngineSpec] = {
@@ -208,35 +247,42 @@ CATALOG: dict[str, EngineSpec] = {
             presets={"exact": {}, "fast": {"steps": 1}, "draft": {"steps": 1}},
             fixed=("context_layout", "context_stride", "context_fusion"),  # each window goes on from the last
         ),
-        EngineSpec(
-            name="animate-anyone",
-            title="AnimateAnyone (MooreThreads)",
-            module="animate_anyone",
-            licence="Apache-2.0",
-            memory=MemoryNeeds(parameters=2_600_000_000, window=420, decoding=3100),
-            size_multiple=8,
-            max_pixels=1024 * 1024,
-            reads_prompt=False,
-            max_people=1,
-            defaults=_published("animate-anyone", 512, 784, steps=30, guidance=3.5, context_frames=24),
-            presets=_PRESETS,
-            schedulers=_SCHEDULERS,
-            files=_ANIMATE_ANYONE_FILES,
+        _published(
+            "animate-anyone",
+            "AnimateAnyone (MooreThreads)",
+            "Apache-2.0",
+            _animate_anyone_files("patrolli/AnimateAnyone", {"pose_guider": 4}),
+            parameters=2_600_000_000,
+            width=512,
+            height=784,
+            steps=30,
+            guidance=3.5,
+            context_frames=24,
         ),
-        EngineSpec(
-            name="magic-animate",
-            title="MagicAnimate",
-            module="magic_animate",
-            licence="BSD-3-Clause",
-            memory=MemoryNeeds(parameters=3_000_000_000, window=420, decoding=3100),
-            size_multiple=8,
-            max_pixels=1024 * 1024,
-            reads_prompt=False,
-            max_people=1,
-            defaults=_published("magic-animate", 512, 512, steps=25, guidance=7.5, context_frames=16),
-            presets=_PRESETS,
-            schedulers=_SCHEDULERS,
-            files=_MAGIC_ANIMATE_FILES,
+        _published(
+            "musepose",
+            "MusePose",
+            "non-commercial research only",
+            _animate_anyone_files("TMElyralab/MusePose", {"pose_guider": 4}, "MusePose"),
+            parameters=2_600_000_000,
+            width=768,
+            height=768,
+            steps=20,
+            guidance=3.5,
+            context_frames=48,
+            context_layout="open",
+        ),
+        _published(
+            "magic-animate",
+            "MagicAnimate",
+            "BSD-3-Clause",
+            _MAGIC_ANIMATE_FILES,
+            parameters=3_000_000_000,
+            width=512,
+            height=512,
+            steps=25,
+            guidance=7.5,
+            context_frames=16,
         ),
     )
 }

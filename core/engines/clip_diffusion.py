@@ -27,7 +27,6 @@ from .catalog import EngineSpec
 from .checkpoints import load_into, read, read_config
 from .drawing import Checkpoint, draw, fingerprint
 from .interface import OnProgress, Reference, Runtime, Working
-from .layout import find
 from .memory import free_bytes, shortage_named
 from .pictures import canvas, fit, pad, to_pictures, to_tensor
 from .placement import compute_dtype, place
@@ -74,7 +73,6 @@ class ClipDiffusionEngine(ABC):
     published: Published
     controls: tuple[str, ...]  # kinds of control pictures, keys of `control.guide.PICTURES`
     enforced: Mapping[str, Any] = {}  # of the scheduler, by the published code, whatever is configured
-    frames_multiple = 1  # the published code lengthens clips to a multiple of this
 
     def load(self, device: str, weights: Path | None = None, runtime: Runtime = Runtime()) -> None:  # noqa: B008
         """See `Engine.load`."""
@@ -84,8 +82,8 @@ class ClipDiffusionEngine(ABC):
         # In float32 results are compared with the published code's, whose last bits depend on the layout too.
         self.layout = torch.contiguous_format if self.dtype == torch.float32 else torch.channels_last
         with shortage_named(f"Engine {self.spec.name}"):
-            config = read_config(find(weights, "sd-vae-ft-mse/config.json"))
-            path = find(weights, "sd-vae-ft-mse/diffusion_pytorch_model")
+            config = read_config(self.spec.file(weights, "sd-vae-ft-mse/config.json"))
+            path = self.spec.file(weights, "sd-vae-ft-mse/diffusion_pytorch_model")
             tensors = with_present_names(read(path))
             self.autoencoder = self._loaded(lambda: AutoencoderKL.from_config(config), tensors, path.name)
             self.load_networks(weights)
@@ -97,6 +95,10 @@ class ClipDiffusionEngine(ABC):
     @abstractmethod
     def prepare(self, picture: np.ndarray, controls: Controls) -> Take:
         """`picture` uint8 [H, W, 3] is the reference, of the frames' size."""
+
+    def lengthened(self, frames: int, _settings: GenerationSettings) -> int:
+        """How many frames the published code draws of a clip of `frames`, repeating the last, so that its windows fit."""
+        return frames
 
     def noise(self, frames: int, height: int, width: int, seed: int) -> Tensor:
         """Noise f32 [frames, C, h, w] as the published code draws it on the CPU."""
@@ -142,8 +144,8 @@ class ClipDiffusionEngine(ABC):
         with torch.inference_mode(), shortage_named(f"A window of {settings.width} x {settings.height}"):
             height, width = picture.shape[:2]
             if initial_latents is None:
-                multiple = self.frames_multiple if settings.context_layout != "aligned" else 1
-                initial_latents = self.noise(-(-frames // multiple) * multiple, height, width, settings.seed)
+                drawn = frames if settings.context_layout == "aligned" else self.lengthened(frames, settings)
+                initial_latents = self.noise(drawn, height, width, settings.seed)
             take = self.prepare(picture, lambda asked: controls([min(frame, frames - 1) for frame in asked]))
             path = make_path(settings.scheduler or "ddim", self.published.scheduler, settings.steps, settings.seed)
 

@@ -12,10 +12,10 @@ from ..diffusion.sd15.clip import TextEncoder
 from ..diffusion.sd15.config import TemporalConfig, UNetConfig
 from ..diffusion.sd15.unet import ControlNet, Denoiser, ReferenceEncoder
 from ..errors import InvalidWeights
+from ..protocol import GenerationSettings
 from .catalog import CATALOG
 from .checkpoints import read, read_config
 from .clip_diffusion import ClipDiffusionEngine, Controls, Features, Published, Side, Take, without_wrappers
-from .layout import find
 
 ENFORCED = {"steps_offset": 1, "clip_sample": False}  # not in its configuration: its pipeline sets them
 NOISE_FRAMES = 16  # drawn once, and repeated over the clip
@@ -35,14 +35,13 @@ class MagicAnimateEngine(ClipDiffusionEngine):
     )
     controls = ("densepose",)
     enforced = ENFORCED
-    frames_multiple = NOISE_FRAMES
 
     def load_networks(self, weights: Path) -> None:
         base = "stable-diffusion-v1-5"
-        unet = find(weights, f"{base}/unet/diffusion_pytorch_model")
-        temporal = find(weights, *_places("temporal_attention/temporal_attention"))
+        unet = self.spec.file(weights, f"{base}/unet/diffusion_pytorch_model")
+        temporal = self.spec.file(weights, "temporal_attention/temporal_attention")
         config = UNetConfig.from_json(
-            read_config(find(weights, f"{base}/unet/config.json")),
+            read_config(self.spec.file(weights, f"{base}/unet/config.json")),
             temporal=self.published.temporal,
             joint_norm=self.published.joint_norm,
         )
@@ -52,16 +51,16 @@ class MagicAnimateEngine(ClipDiffusionEngine):
         )
         self.appearance_encoder = self._load_part(weights, "appearance_encoder", ReferenceEncoder)
         self.controlnet = self._load_part(weights, "densepose_controlnet", ControlNet)
-        text = find(weights, f"{base}/text_encoder/model", f"{base}/text_encoder/pytorch_model")
-        config_of_text = read_config(find(weights, f"{base}/text_encoder/config.json"))
+        text = self.spec.file(weights, f"{base}/text_encoder/model")
+        config_of_text = read_config(self.spec.file(weights, f"{base}/text_encoder/config.json"))
         self.text_encoder = self._loaded(lambda: TextEncoder(config_of_text), read(text), text.name)
         self.empty_prompt = empty_prompt(
-            read_config(find(weights, f"{base}/tokenizer/vocab.json")), config_of_text["max_position_embeddings"]
+            read_config(self.spec.file(weights, f"{base}/tokenizer/vocab.json")), config_of_text["max_position_embeddings"]
         )
 
     def _load_part(self, weights: Path, name: str, kind: type[ReferenceEncoder] | type[ControlNet]):
-        path = find(weights, *_places(f"{name}/diffusion_pytorch_model"))
-        file = read_config(find(weights, *_places(f"{name}/config.json")))
+        path = self.spec.file(weights, f"{name}/diffusion_pytorch_model")
+        file = read_config(self.spec.file(weights, f"{name}/config.json"))
         config = UNetConfig.from_json(file)
         if kind is ControlNet:
             widths = tuple(file["conditioning_embedding_out_channels"])
@@ -69,6 +68,9 @@ class MagicAnimateEngine(ClipDiffusionEngine):
         with torch.device("meta"):
             unread = ReferenceEncoder(config).unread
         return self._loaded(lambda: ReferenceEncoder(config), read(path), f"{name}/{path.name}", unread)
+
+    def lengthened(self, frames: int, settings: GenerationSettings) -> int:
+        return -(-frames // NOISE_FRAMES) * NOISE_FRAMES
 
     def noise(self, frames: int, height: int, width: int, seed: int) -> Tensor:
         some = super().noise(NOISE_FRAMES, height, width, seed)
@@ -118,8 +120,3 @@ def empty_prompt(vocabulary: dict[str, int], length: int) -> list[int]:
     except KeyError as error:
         raise InvalidWeights(f"The tokenizer's vocab.json lacks {error}.") from error
     return [begin] + [end] * (length - 1)
-
-
-def _places(name: str) -> tuple[str, str]:
-    """As in MagicAnimate's repository of weights, and as its instructions put it beside the others."""
-    return f"MagicAnimate/{name}", name

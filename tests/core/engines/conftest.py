@@ -1,3 +1,5 @@
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +10,10 @@ from understudy.core.pose.skeleton import KEYPOINT_COUNT
 
 
 @pytest.fixture(scope="session")
-def animate_anyone_weights(tmp_path_factory) -> Path:
-    return published_weights.animate_anyone(tmp_path_factory.mktemp("weights") / "animate-anyone")
-
-
-@pytest.fixture(scope="session")
-def magic_animate_weights(tmp_path_factory) -> Path:
-    return published_weights.magic_animate(tmp_path_factory.mktemp("weights") / "magic-animate")
+def published(tmp_path_factory) -> Callable[[str], Path]:
+    """The folder of tiny weights of an engine, by its name."""
+    folder = tmp_path_factory.mktemp("weights")
+    return functools.cache(lambda name: published_weights.MAKERS[name](folder / name))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@ import dataclasses
 import shutil
 
 import numpy as np
+import published_weights
 import pytest
 import torch
 from understudy.core.engines import catalog
@@ -9,16 +10,14 @@ from understudy.core.engines.clip_diffusion import KEPT_FEATURES, Features
 from understudy.core.engines.interface import FrameReady, Reference, Runtime, StepDone
 from understudy.core.errors import Cancelled, InvalidRequest, InvalidWeights
 
-NAMES = ("animate-anyone", "magic-animate")
 PICTURE = np.random.default_rng(1).integers(0, 255, (96, 64, 3), np.uint8)
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def engine(request):
+@pytest.fixture(scope="module", params=published_weights.MAKERS)
+def engine(request, published):
     torch.set_num_threads(1)
     engine = catalog.create(request.param)
-    weights = request.getfixturevalue(f"{request.param.replace('-', '_')}_weights")
-    engine.load("cpu", weights, Runtime(precision="float32"))
+    engine.load("cpu", published(request.param), Runtime(precision="float32"))
     return engine
 
 
@@ -95,9 +94,10 @@ def test_given_noise_is_denoised_to_latents_of_its_shape(engine, waving):
 
 
 def test_a_window_beyond_the_positions_is_refused(engine, waving):
-    long = waving.select([0] * 40)
-    with pytest.raises(InvalidRequest, match=r"window of 40 frames is longer than the (24|32) "):
-        run(engine, long, settings(engine, context_frames=40))
+    most = engine.published.temporal.positions
+    long = waving.select([0] * (most + 1))
+    with pytest.raises(InvalidRequest, match=rf"window of {most + 1} frames is longer than the {most} "):
+        run(engine, long, settings(engine, width=16, height=16, context_frames=most + 1, context_overlap=1))
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,13 @@ def test_a_window_beyond_the_positions_is_refused(engine, waving):
         ("animate-anyone", "denoising_unet.pth", "mid_block.attentions.0.proj_in.weight"),
         ("animate-anyone", "motion_module.pth", "mid_block.motion_modules.0.temporal_transformer.proj_in.weight"),
         ("animate-anyone", "pose_guider.pth", "blocks.4.bias"),
+        ("musepose", "MusePose/motion_module.pth", "up_blocks.0.motion_modules.0.temporal_transformer.norm.bias"),
         ("magic-animate", "stable-diffusion-v1-5/text_encoder/pytorch_model.bin", "text_model.final_layer_norm.bias"),
     ],
 )
-def test_a_missing_an_unexpected_and_a_misshapen_key_are_told_at_once(name, file, key, request, tmp_path):
+def test_a_missing_an_unexpected_and_a_misshapen_key_are_told_at_once(name, file, key, published, tmp_path):
     weights = tmp_path / name
-    shutil.copytree(request.getfixturevalue(f"{name.replace('-', '_')}_weights"), weights)
+    shutil.copytree(published(name), weights)
     content = torch.load(weights / file, weights_only=True)
     # A bias of somebody else's shape, a tensor too many, and one too few.
     content["strange"] = content.pop(key)
@@ -122,6 +123,16 @@ def test_a_missing_an_unexpected_and_a_misshapen_key_are_told_at_once(name, file
         catalog.create(name).load("cpu", weights, Runtime(precision="float32"))
     for told in (key.replace(".temporal_transformer", ""), "strange", other.replace(".temporal_transformer", "")):
         assert told in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "drawn"),
+    [("magic-animate", 6, 16), ("magic-animate", 17, 32), ("animate-anyone", 6, 6), ("musepose", 3, 4), ("musepose", 10, 48),
+     ("musepose", 92, 92), ("musepose", 93, 136)],
+)  # fmt: skip
+def test_clips_are_lengthened_as_the_published_code_does(name, frames, drawn):
+    engine = catalog.create(name)
+    assert engine.lengthened(frames, engine.spec.defaults) == drawn
 
 
 def test_features_of_a_long_clip_are_not_all_kept():

@@ -19,10 +19,10 @@ def test_a_run_of_the_authors_code_is_reproduced(name):
     assert parity.measure(CASES / name)["latents_rel"] <= 1e-3
 
 
-def test_a_case_is_run_with_its_own_settings(animate_anyone_weights, tmp_path):
+def test_a_case_is_run_with_its_own_settings(published, tmp_path):
     """A case made with one scheduler, layout and temporal network is reproduced with these, and not with others."""
     folder = tmp_path / "case"
-    folder.symlink_to(animate_anyone_weights)
+    folder.symlink_to(published("animate-anyone"))
     case = {
         "family": "animate-anyone", "width": 64, "height": 48, "steps": 2, "guidance": 2.0, "seed": 0,
         "context_frames": 4, "context_overlap": 2, "context_stride": 2, "closed_loop": False,
@@ -68,7 +68,7 @@ def test_a_case_is_run_with_its_own_settings(animate_anyone_weights, tmp_path):
         assert parity.measure(folder)["latents_rel"] > 1e-3
 
 
-def test_a_case_that_is_none_is_refused(animate_anyone_weights, tmp_path):
+def test_a_case_that_is_none_is_refused(tmp_path):
     (tmp_path / "case.json").write_text('{"family": "understudy"}')
     save_file({"reference": torch.zeros(1)}, tmp_path / "expected.safetensors")
     with pytest.raises(InvalidWeights, match="lacks poses, initial_latents, final_latents, frames"):
