@@ -71,7 +71,8 @@ class GenerationSettings:
     "exact" is as its authors published it. `scheduler` "" is the engine's own. `guidance` 1 means none; it is applied on the
     first `guidance_share` (0..1) of the steps. The temporal windows are `context_frames` long, share `context_overlap` frames,
     are laid out and fused as `core.diffusion.windows` has it. `precision` "auto" is the fastest that the device has; "float8"
-    is kept so, and computed in sixteen bits. `offload` keeps the weights in the computer's own memory until they are needed.
+    is kept so, and computed in sixteen bits. `attention` is the kernel: see `core.diffusion.attention`. `offload` keeps the weights
+    in the computer's own memory until they are needed. `decoder` "tiny" draws the frames roughly and fast.
     `background` is what stands behind the people, for engines that draw them apart from it: "reference" (what is behind the
     first person in the reference), "transparent", or a colour as "#rrggbb".
     """
@@ -92,8 +93,10 @@ class GenerationSettings:
     scheduler: str = ""
     guidance_share: float = 1.0
     precision: str = "auto"
+    attention: str = "auto"
     offload: bool = False
     compile: bool = False
+    decoder: str = "full"
     background: str = "reference"
 
     def __post_init__(self):
@@ -146,8 +149,8 @@ class GenerationSettings:
 SETTING_TYPES: dict[str, type] = {
     "engine": str, "width": int, "height": int, "steps": int, "guidance": float, "seed": int, "prompt": str,
     "context_frames": int, "context_overlap": int, "context_layout": str, "context_stride": int, "context_fusion": str,
-    "preset": str, "scheduler": str, "guidance_share": float, "precision": str, "offload": bool, "compile": bool,
-    "background": str,
+    "preset": str, "scheduler": str, "guidance_share": float, "precision": str, "attention": str,
+    "offload": bool, "compile": bool, "decoder": str, "background": str,
 }  # fmt: skip
 BACKGROUNDS = ("reference", "transparent")
 SETTING_CHOICES: dict[str, tuple[str, ...]] = {
@@ -155,6 +158,8 @@ SETTING_CHOICES: dict[str, tuple[str, ...]] = {
     "context_fusion": ("triangle", "flat"),
     "preset": ("exact", "fast", "draft"),
     "precision": ("auto", "float32", "bfloat16", "float16", "float8"),
+    "attention": ("auto", "matmul", "sdpa", "xformers"),
+    "decoder": ("full", "tiny"),
 }
 
 

@@ -23,7 +23,7 @@ from ..core.protocol import SETTING_CHOICES, GenerationSettings
 from . import admission, second_try
 from .files import require_space
 from .folders import default_data, default_weights, frame_name
-from .messages import Frame, Generate, Ready, Step
+from .messages import Frame, Generate, Note, Ready, Step
 from .pictures import about_frame, encode_png
 from .second_try import SteppedDown
 from .worker import Progress, Worker
@@ -32,7 +32,8 @@ _JOB = "console"
 # Settings with an option of the same name.
 _SETTINGS = (
     "seed", "prompt", "steps", "scheduler", "guidance", "guidance_share", "context_frames", "context_overlap",
-    "context_stride", "context_layout", "context_fusion", "precision", "offload", "compile", "background",
+    "context_stride", "context_layout", "context_fusion", "precision", "attention",
+    "offload", "compile", "decoder", "background",
 )  # fmt: skip
 _FRAME = re.compile(r"\d{4,}\.png")
 
@@ -67,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--context-layout", choices=SETTING_CHOICES["context_layout"], help="how windows lie over the clip")
     parser.add_argument("--context-fusion", choices=SETTING_CHOICES["context_fusion"], help="how they are weighted")
     parser.add_argument("--precision", choices=SETTING_CHOICES["precision"], help="of the networks' weights")
+    parser.add_argument("--attention", choices=SETTING_CHOICES["attention"], help="kernel (default: what is fastest here)")
+    parser.add_argument("--decoder", choices=SETTING_CHOICES["decoder"], help="tiny: rough frames, fast")
     parser.add_argument("--background", help="behind the people: reference, transparent, or a colour as #808080")
     parser.add_argument("--offload", action="store_true", default=None, help="keep weights off the device until needed")
     parser.add_argument("--compile", action="store_true", default=None, help="compile the networks: slow to begin, faster then")
@@ -192,14 +195,19 @@ class Display:
             case SteppedDown(settings, text):
                 self._settings = settings
                 self._bar.reset()
-                self._bar.write(f"{text}.", file=sys.stderr)
+                self._say(text)
             case Ready(device):
                 self._bar.set_description(f"denoising on {device}")
             case Step(step, steps):
                 self._bar.total = steps
                 self._bar.update(step - self._bar.n)
+            case Note(text):
+                self._say(text)
             case Frame():
                 self._write(progress)
+
+    def _say(self, text: str) -> None:
+        self._bar.write(f"{text}.", file=sys.stderr)
 
     def _write(self, frame: Frame) -> None:
         about = about_frame(self._settings, self._digest, self._scene_frames[frame.index])

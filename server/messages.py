@@ -48,6 +48,13 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What people should know of how the job goes: one sentence without its full stop."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Picture:
     """uint8 RGB or RGBA pixels, rows top down."""
 
@@ -78,7 +85,7 @@ class Failed:
     error: dict[str, str]
 
 
-Message = Generate | Cancel | Ready | Step | Preview | Frame | Finished | Failed
+Message = Generate | Cancel | Ready | Step | Note | Preview | Frame | Finished | Failed
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in Message.__args__}
 _PREFIX = struct.Struct("<II")  # bytes of header, bytes of pixels
 

@@ -17,7 +17,7 @@ from . import second_try
 from .eta import Eta
 from .files import Ballast
 from .jobs import Jobs
-from .messages import Frame, Generate, Preview, Ready, Step
+from .messages import Frame, Generate, Note, Preview, Ready, Step
 from .pictures import about_frame, encode_png, encode_preview
 from .second_try import SteppedDown
 from .worker import Progress, Worker
@@ -147,6 +147,8 @@ class JobRun:
                 )
             case Step(step, steps):
                 self._tell(EventKind.STEP, {"step": step, "steps": steps, "eta": round(self._eta.after_step(step, steps), 2)})
+            case Note(text):
+                self._tell(EventKind.NOTE, {"text": text})
             case Preview():
                 self._show(progress)
             case Frame():

@@ -15,13 +15,13 @@ from typing import IO
 import psutil
 
 from ..core.errors import Cancelled, OutOfMemory, UnderstudyError, WorkerDied, from_json
-from .messages import Cancel, Failed, Finished, Frame, Generate, Message, Pipe, Preview, Ready, Step
+from .messages import Cancel, Failed, Finished, Frame, Generate, Message, Note, Pipe, Preview, Ready, Step
 
 logger = logging.getLogger(__name__)
 
 CANCEL_SECONDS = 5.0
 
-Progress = Ready | Step | Preview | Frame
+Progress = Ready | Step | Note | Preview | Frame
 
 
 class WorkerState(enum.StrEnum):

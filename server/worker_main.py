@@ -13,13 +13,13 @@ import threading
 from pathlib import Path
 
 from ..core.engines import catalog
-from ..core.engines.interface import Engine, FrameReady, PreviewReady, Progress, Reference, Runtime, StepDone, Working
+from ..core.engines.interface import Engine, FrameReady, Noted, PreviewReady, Progress, Reference, Runtime, StepDone, Working
 from ..core.errors import Cancelled, JobFailed, OutOfMemory, UnderstudyError
 from ..core.files import full_disk_named
 from ..core.pose.clip import PoseClip
 from ..core.pose.reference import pose_in
 from ..core.protocol import GenerationSettings
-from .messages import Cancel, Failed, Finished, Frame, Generate, Message, Pipe, Preview, Ready, Step
+from .messages import Cancel, Failed, Finished, Frame, Generate, Message, Note, Pipe, Preview, Ready, Step
 from .pictures import decode_matte, decode_reference
 
 logger = logging.getLogger(__name__)
@@ -177,6 +177,8 @@ def as_message(progress: Progress) -> Message | None:
             return None
         case StepDone(step, steps):
             return Step(step, steps)
+        case Noted(text):
+            return Note(text)
         case PreviewReady(step, image):
             return Preview(*_size(image), image.tobytes(), step)
         case FrameReady(index, image):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from safetensors.torch import save_file
 from torch import nn
 from understudy.core.diffusion.sd15.clip import ImageEncoder, TextEncoder
@@ -47,6 +47,7 @@ AUTOENCODER = {
     "layers_per_block": 1,
     "latent_channels": 4,
 }
+TINY_AUTOENCODER = {"encoder_block_out_channels": [8] * 4, "decoder_block_out_channels": [8] * 4}
 
 
 def animate_anyone(folder: Path) -> Path:
@@ -108,6 +109,11 @@ def autoencoder(folder: Path) -> None:
             key = key.replace(f".{name}.", f".{first}.") if "attentions" in key else key
         old[key] = value
     write(folder / "sd-vae-ft-mse/diffusion_pytorch_model.safetensors", old, AUTOENCODER)
+
+
+def tiny_autoencoder(folder: Path) -> None:
+    path = folder / "taesd/diffusion_pytorch_model.safetensors"
+    write(path, tensors(AutoencoderTiny(**TINY_AUTOENCODER), seed=6), TINY_AUTOENCODER)
 
 
 def wrapped(key: str) -> str:

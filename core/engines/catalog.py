@@ -113,7 +113,7 @@ class EngineSpec:
             ways.append(f"{size.width} x {size.height}")
         if window := next((each for each in _shorter_windows(settings, frames) if needed(each) <= free), None):
             ways.append(f"a window of {window.context_frames} frames")
-        if not settings.offload and needed(dataclasses.replace(settings, offload=True)) <= free:
+        if not (settings.offload or "offload" in self.fixed) and needed(dataclasses.replace(settings, offload=True)) <= free:
             ways.append("offloading")
         raise NotEnoughMemory(
             f"{self.title} needs {needed(settings) / 1e9:.1f} GB of memory for this, and {free / 1e9:.1f} GB are free.",
@@ -141,10 +141,12 @@ class EngineSpec:
 
 _SCHEDULERS = ("ddim", "dpm++", "lcm", "tcd")
 _ALIGNED = {"context_layout": "aligned", "context_fusion": "triangle"}
-_PRESETS = {
+_PRESETS: dict[str, dict[str, Any]] = {
     "exact": {},
     "fast": {**_ALIGNED, "scheduler": "dpm++", "steps": 15, "guidance_share": 0.6},
-    "draft": {**_ALIGNED, "scheduler": "dpm++", "steps": 8, "guidance_share": 0.25, "width": 384, "height": 512},
+    "draft": {
+        **_ALIGNED, "scheduler": "dpm++", "steps": 8, "guidance_share": 0.25, "width": 384, "height": 512, "decoder": "tiny",
+    },  # fmt: skip
 }
 
 
@@ -183,8 +185,10 @@ _UNET_CONFIG = WeightsFile(
     ("stable-diffusion-v1-5/unet/config.json", "sd-image-variations-diffusers/unet/config.json"),
     f"https://huggingface.co/{_SD15}",
 )
-_AUTOENCODER = _files(
-    "stabilityai/sd-vae-ft-mse", {"sd-vae-ft-mse/config.json": 0, "sd-vae-ft-mse/diffusion_pytorch_model": 335}
+_TINY = _files("madebyollin/taesd", {"taesd/config.json": 0, "taesd/diffusion_pytorch_model": 10})
+_AUTOENCODER = (
+    *_files("stabilityai/sd-vae-ft-mse", {"sd-vae-ft-mse/config.json": 0, "sd-vae-ft-mse/diffusion_pytorch_model": 335}),
+    *(dataclasses.replace(file, optional=True) for file in _TINY),
 )
 
 
@@ -245,7 +249,8 @@ CATALOG: dict[str, EngineSpec] = {
             max_people=8,
             defaults=GenerationSettings(engine="understudy", width=384, height=512, steps=2, guidance=1.0, context_frames=12),
             presets={"exact": {}, "fast": {"steps": 1}, "draft": {"steps": 1}},
-            fixed=("context_layout", "context_stride", "context_fusion"),  # each window goes on from the last
+            # Each window goes on from the last; its networks and its decoder are small.
+            fixed=("context_layout", "context_stride", "context_fusion", "decoder", "offload"),
         ),
         _published(
             "animate-anyone",

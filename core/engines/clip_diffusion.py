@@ -11,12 +11,12 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, AutoencoderTiny
 from einops import rearrange
 from torch import Tensor, nn
 
 from ..control.guide import draw as draw_control
-from ..diffusion.attention import KeyValue
+from ..diffusion.attention import KeyValue, set_attention_backend
 from ..diffusion.schedulers import make_path
 from ..diffusion.sd15.blocks import Sees
 from ..diffusion.sd15.config import TemporalConfig
@@ -25,8 +25,9 @@ from ..pose.clip import PoseClip
 from ..protocol import DECODE_BATCH, GenerationSettings
 from .catalog import EngineSpec
 from .checkpoints import load_into, read, read_config
-from .drawing import Checkpoint, draw, fingerprint
-from .interface import OnProgress, Reference, Runtime, Working
+from .drawing import Checkpoint, Decode, draw, fingerprint
+from .interface import Noted, OnProgress, Reference, Runtime, Working
+from .layout import seek
 from .memory import free_bytes, shortage_named
 from .pictures import canvas, fit, pad, to_pictures, to_tensor
 from .placement import compute_dtype, place
@@ -79,6 +80,7 @@ class ClipDiffusionEngine(ABC):
         assert weights is not None, f"engine {self.spec.name} has files"
         self.device, self.runtime = torch.device(device), runtime
         self.dtype = compute_dtype(self.device, runtime)
+        set_attention_backend(runtime.attention)
         # In float32 results are compared with the published code's, whose last bits depend on the layout too.
         self.layout = torch.contiguous_format if self.dtype == torch.float32 else torch.channels_last
         with shortage_named(f"Engine {self.spec.name}"):
@@ -86,7 +88,16 @@ class ClipDiffusionEngine(ABC):
             path = self.spec.file(weights, "sd-vae-ft-mse/diffusion_pytorch_model")
             tensors = with_present_names(read(path))
             self.autoencoder = self._loaded(lambda: AutoencoderKL.from_config(config), tensors, path.name)
+            self.tiny_autoencoder = self._load_tiny(weights)
             self.load_networks(weights)
+
+    def _load_tiny(self, weights: Path) -> AutoencoderTiny | None:
+        """The autoencoder that was distilled from the other's decoder for previews, where it is there."""
+        path = seek(weights, "taesd/diffusion_pytorch_model")
+        if path is None:
+            return None
+        config = read_config(self.spec.file(weights, "taesd/config.json"))
+        return self._loaded(lambda: AutoencoderTiny.from_config(config), read(path), f"taesd/{path.name}")
 
     @abstractmethod
     def load_networks(self, weights: Path) -> None:
@@ -149,12 +160,17 @@ class ClipDiffusionEngine(ABC):
             take = self.prepare(picture, lambda asked: controls([min(frame, frames - 1) for frame in asked]))
             path = make_path(settings.scheduler or "ddim", self.published.scheduler, settings.steps, settings.seed)
 
-            def decode(latents: Tensor) -> np.ndarray:
-                return to_pictures(self.decode(latents)[:, :, : settings.height, : settings.width])
+            def pictures(decode: Callable[[Tensor], Tensor]) -> Decode:
+                return lambda latents: to_pictures(decode(latents)[:, :, : settings.height, : settings.width])
 
+            full, tiny = pictures(self.decode), pictures(self.decode_roughly)
+            preview = full if self.tiny_autoencoder is None else tiny
+            if settings.decoder == "tiny" and self.tiny_autoencoder is None:
+                on_progress(Noted("Decoding in full: the tiny autoencoder, taesd, is not among the weights"))
+            decode = preview if settings.decoder == "tiny" else full
             noise = initial_latents.to(self.device)
             predict = self._predictor(take, len(noise), settings, path.times, on_progress)
-            return draw(predict, noise, path, decode, on_progress, checkpoint, count=frames)
+            return draw(predict, noise, path, decode, on_progress, checkpoint, preview, count=frames)
 
     def _predictor(
         self, take: Take, frames: int, settings: GenerationSettings, times: list[float], on_progress: OnProgress
@@ -195,6 +211,11 @@ class ClipDiffusionEngine(ABC):
         """Latents f32 [n, 4, h, w] to images f32 [n, 3, 8h, 8w] in 0..1."""
         images = self.autoencoder.decode(self.to_device(latents / LATENT_SCALE)).sample
         return (images.float() / 2 + 0.5).clamp(0, 1)
+
+    def decode_roughly(self, latents: Tensor) -> Tensor:
+        """The same by the tiny autoencoder: a twentieth of the work."""
+        scaled = latents / self.tiny_autoencoder.config.scaling_factor
+        return (self.tiny_autoencoder.decode(self.to_device(scaled)).sample.float() / 2 + 0.5).clamp(0, 1)
 
     def encode(self, picture: np.ndarray) -> Tensor:
         """A picture uint8 [H, W, 3] to latents [1, 4, H/8, W/8]."""

@@ -28,6 +28,13 @@ class Working:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """What people should know of how the job goes: one sentence without its full stop."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class PreviewReady:
     """A rough picture, uint8 [H, W, 3] RGB, of how the clip looks after `step`."""
 
@@ -46,7 +53,7 @@ class FrameReady:
     image: np.ndarray
 
 
-Progress = StepDone | Working | PreviewReady | FrameReady
+Progress = StepDone | Working | Noted | PreviewReady | FrameReady
 OnProgress = Callable[[Progress], None]
 """Called after every window, step and frame, in order. It may raise `Cancelled`, and the engine lets that through at once."""
 
@@ -56,12 +63,13 @@ class Runtime:
     """How the networks are kept and run: as `GenerationSettings` has these. Another one needs another `Engine.load`."""
 
     precision: str = "auto"
+    attention: str = "auto"
     offload: bool = False
     compile: bool = False
 
     @classmethod
     def of(cls, settings: GenerationSettings) -> Runtime:
-        return cls(settings.precision, settings.offload, settings.compile)
+        return cls(settings.precision, settings.attention, settings.offload, settings.compile)
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,13 @@ class WeightsFile:
     """A file that an engine needs: `name` is its path below the engine's folder, a checkpoint's without suffix.
 
     Several names are other places for the same file, in the order they are looked at. `source` says where it is published.
+    `optional`: the engine can do without it.
     """
 
     names: tuple[str, ...]
     source: str
     megabytes: int = 0
+    optional: bool = False
 
 
 def find(folder: Path, *names: str) -> Path:
@@ -38,17 +40,20 @@ def find(folder: Path, *names: str) -> Path:
 
     Raises `InvalidWeights` where there is none.
     """
-    for name in names:
-        for root in (folder, folder.parent):
-            for path in _candidates(root / name):
-                if path.is_file():
-                    return path
+    if path := seek(folder, *names):
+        return path
     wanted = folder / names[0]
     for path in _candidates(wanted):
         if begun := _unfinished(path):
             raise InvalidWeights(f"{path} is only half downloaded ({begun.name} is there).", "Finish the download.")
     shown = f"{wanted} ({', '.join(SUFFIXES)})" if _candidates(wanted) != [wanted] else str(wanted)
     raise InvalidWeights(f"{shown} is missing.", "Put the published files into that folder.")
+
+
+def seek(folder: Path, *names: str) -> Path | None:
+    """The same, or None."""
+    places = (path for name in names for root in (folder, folder.parent) for path in _candidates(root / name))
+    return next((path for path in places if path.is_file()), None)
 
 
 def _candidates(path: Path) -> list[Path]:
@@ -64,6 +69,8 @@ def lacking(folder: Path, files: Sequence[WeightsFile]) -> list[str]:
     """What keeps the `files` in `folder` from being loaded, one sentence for each file that is missing or cannot be right."""
     found = []
     for file in files:
+        if file.optional and seek(folder, *file.names) is None:
+            continue
         try:
             examine(find(folder, *file.names))
         except InvalidWeights as error:

@@ -8,6 +8,8 @@ from torch import nn
 
 from .interface import Runtime
 
+KEPT_WHOLE = ("norm", "time_embedding")  # in sixteen bits: small, and the last tells what the rest computes in
+COMPILED_FORMS = 64  # of one block's code: for every width, with and without a reference
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -36,11 +38,21 @@ def place(
     dtype = compute_dtype(device, runtime)
     module.eval().requires_grad_(False).to(dtype=dtype, memory_format=layout)
     if runtime.precision == "float8":
-        apply_layerwise_casting(module, torch.float8_e4m3fn, dtype)
+        apply_layerwise_casting(module, torch.float8_e4m3fn, dtype, skip_modules_pattern=KEPT_WHOLE)
     if runtime.offload and device.type != "cpu":
         stream = device.type == "cuda"  # the next layer's weights come while this one computes
         apply_group_offloading(module, device, offload_type="leaf_level", use_stream=stream)
     else:
         module.to(device)
     if runtime.compile:
-        module.compile()
+        torch._dynamo.config.recompile_limit = COMPILED_FORMS
+        compile_parts(module)
+
+
+def compile_parts(module: nn.Module) -> None:
+    """Compile what `module` is made of: any of its methods may be called, and all of them call its parts."""
+    for part in module.children():
+        if isinstance(part, nn.ModuleList):
+            compile_parts(part)
+        else:
+            part.compile()

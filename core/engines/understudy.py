@@ -18,6 +18,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..control.framing import Window, follow
+from ..diffusion.attention import set_attention_backend
 from ..diffusion.body import Body, body_of
 from ..diffusion.bundled import CELL, HEIGHT, SHARED_NOISE, WIDTH, Posed, Seen, Understudy
 from ..diffusion.sampler import FlowPath, initial_noise
@@ -53,9 +54,11 @@ class UnderstudyEngine:
         """See `Engine.load`. Its weights come with Understudy."""
         self.device = torch.device(device)
         self.dtype = compute_dtype(self.device, runtime)
+        set_attention_backend(runtime.attention)
         self.model = Understudy()
         load_into(self.model, read(self.weights), self.weights.name)
-        put_on(self.model, self.device, runtime)
+        for network in self.model.children():
+            put_on(network, self.device, runtime)
 
     def generate(
         self,

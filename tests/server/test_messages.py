@@ -4,13 +4,14 @@ import os
 import threading
 
 import pytest
-from understudy.server.messages import Cancel, Failed, Finished, Frame, Generate, Pipe, Preview, Ready, Step
+from understudy.server.messages import Cancel, Failed, Finished, Frame, Generate, Note, Pipe, Preview, Ready, Step
 
 MESSAGES = [
     Generate("job", "/clip.npz", ["/a", "/b"], {"seed": 1, "prompt": "Männlein"}, "/weights", None),
     Cancel("job"),
     Ready("cpu"),
     Step(1, 2),
+    Note("Decoding in full"),
     Preview(2, 1, bytes(range(6)), step=3),
     Frame(2, 1, bytes(range(6)), index=0),
     Finished(),

@@ -102,7 +102,8 @@ class TextEncoder(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         embeddings = self.text_model["embeddings"]
-        x = embeddings["token_embedding"](ids) + embeddings["position_embedding"].weight[: ids.shape[1]]
+        places = torch.arange(ids.shape[1], device=ids.device)
+        x = embeddings["token_embedding"](ids) + embeddings["position_embedding"](places)
         return self.text_model["final_layer_norm"](self.text_model["encoder"](x, causal=True))
 
 
@@ -117,7 +118,8 @@ class PatchEmbedding(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         patches = rearrange(self.patch_embedding(pictures), "b c h w -> b (h w) c")
         first = self.class_embedding.expand(len(patches), 1, -1)
-        return torch.cat((first, patches), 1) + self.position_embedding.weight
+        places = torch.arange(1 + patches.shape[1], device=patches.device)
+        return torch.cat((first, patches), 1) + self.position_embedding(places)
 
 
 class ImageEncoder(nn.Module):

@@ -1,13 +1,14 @@
 import dataclasses
 import shutil
+from collections import Counter
 
 import numpy as np
 import published_weights
 import pytest
 import torch
-from understudy.core.engines import catalog
-from understudy.core.engines.clip_diffusion import KEPT_FEATURES, Features
-from understudy.core.engines.interface import FrameReady, Reference, Runtime, StepDone
+from understudy.core.engines import catalog, clip_diffusion
+from understudy.core.engines.clip_diffusion import KEPT_FEATURES, MOST_WINDOWS, Features
+from understudy.core.engines.interface import FrameReady, Noted, PreviewReady, Reference, Runtime, StepDone
 from understudy.core.errors import Cancelled, InvalidRequest, InvalidWeights
 
 PICTURE = np.random.default_rng(1).integers(0, 255, (96, 64, 3), np.uint8)
@@ -91,6 +92,98 @@ def test_given_noise_is_denoised_to_latents_of_its_shape(engine, waving):
     assert latents.shape == noise.shape and torch.equal(noise, kept)
     other = engine.generate(waving, reference, asked, lambda _: None, initial_latents=noise * 0.9, return_latents=True)
     assert not torch.equal(latents, other)
+
+
+def test_windows_are_denoised_together_where_there_is_memory_to_the_same_latents(engine, waving, monkeypatch):
+    asked = settings(engine, context_layout="aligned", context_overlap=2)
+    batches = []
+
+    def latents(at_once):
+        monkeypatch.setattr(engine, "_windows_at_once", lambda *_: at_once)
+        return engine.generate(waving, [Reference(PICTURE)], asked, lambda _: None, return_latents=True)
+
+    original = engine.denoiser.begin
+    monkeypatch.setattr(engine.denoiser, "begin", lambda x, *rest: batches.append(len(x)) or original(x, *rest))
+    one, two = latents(1), latents(2)
+    assert set(batches) == {4, 8}
+    torch.testing.assert_close(two, one, atol=2e-4, rtol=1e-3)
+
+
+def test_on_a_device_of_its_own_as_many_windows_as_fit_are_taken_at_once(engine, monkeypatch):
+    asked = settings(engine)
+    one = engine.spec.memory.working_bytes(asked, 4)
+    assert engine._windows_at_once(asked, 4) == 1  # a processor gains nothing
+    monkeypatch.setattr(engine, "device", torch.device("cuda"))
+    for free, expected in ((0, 1), (4 * one, 2), (100 * one, MOST_WINDOWS)):
+        monkeypatch.setattr(clip_diffusion, "free_bytes", lambda _, free=free: free)
+        assert engine._windows_at_once(asked, 4) == expected
+
+
+def test_what_stays_the_same_is_computed_once(engine, waving, monkeypatch):
+    """Of a job of two steps and three windows: text and control features once, the reference once or, where it is written at
+    each time, once a step; its keys and values for neither window nor half again."""
+    asked = settings(engine, context_layout="aligned", context_overlap=2)
+    counts = Counter()
+
+    def count(name, owner, method):
+        original = getattr(owner, method)
+        monkeypatch.setattr(owner, method, lambda *some: counts.update([name]) or original(*some))
+
+    def rows(name, network):
+        return network.register_forward_pre_hook(lambda _, inputs: counts.update({name: len(inputs[0])}))
+
+    count("bank", engine.denoiser, "read_reference")
+    count("text", engine.denoiser, "read_text")
+    encoders = [name for name in ("reference_encoder", "appearance_encoder") if hasattr(engine, name)]
+    hooks = [rows("reference", getattr(engine, encoders[0]))]
+    guider = engine.guider if hasattr(engine, "guider") else engine.controlnet.controlnet_cond_embedding
+    hooks.append(rows("control", guider))
+    run(engine, waving, asked)
+    for hook in hooks:
+        hook.remove()
+    times = asked.steps if encoders == ["appearance_encoder"] else 1
+    assert counts["bank"] == counts["reference"] == times
+    assert counts["control"] == len(waving) and counts["text"] <= 2
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float8"])
+@pytest.mark.parametrize("name", published_weights.MAKERS)
+def test_fewer_bits_give_about_the_same_latents(name, precision, published, waving):
+    torch.set_num_threads(1)
+    found = []
+    for kept in ("float32", precision):
+        engine = catalog.create(name)
+        engine.load("cpu", published(name), Runtime(precision=kept))
+        asked = settings(engine, context_layout="aligned", steps=1)
+        found.append(engine.generate(waving, [Reference(PICTURE)], asked, lambda _: None, return_latents=True))
+    whole, rounded = found
+    assert torch.corrcoef(torch.stack([whole.flatten(), rounded.flatten()]))[0, 1] > 0.9
+
+
+def test_previews_and_drafts_are_decoded_by_the_tiny_autoencoder_where_it_is(waving, published, tmp_path):
+    torch.set_num_threads(1)
+    weights = tmp_path / "animate-anyone"
+    shutil.copytree(published("animate-anyone"), weights)
+    drawn = {}
+    for there in (False, True):
+        engine = catalog.create("animate-anyone")
+        engine.load("cpu", weights, Runtime(precision="float32"))
+        for preset in ("exact", "draft"):
+            told = []
+            small = {"width": 60, "height": 92, "steps": 1, "context_frames": 4, "context_overlap": 1}
+            asked = dataclasses.replace(engine.spec.settings(preset), **small)
+            engine.generate(waving, [Reference(PICTURE)], asked, told.append)
+            notes = [progress.text for progress in told if isinstance(progress, Noted)]
+            assert len(notes) == (preset == "draft" and not there)
+            preview = next(progress.image for progress in told if isinstance(progress, PreviewReady))
+            frames = np.array([progress.image for progress in told if isinstance(progress, FrameReady)])
+            assert preview.shape == frames[0].shape == (92, 60, 3)
+            drawn[preset, there] = preview, frames
+        published_weights.tiny_autoencoder(weights)
+    for preset, frames_differ in (("exact", False), ("draft", True)):
+        (preview, frames), (rough, others) = drawn[preset, False], drawn[preset, True]
+        assert not np.array_equal(preview, rough)
+        assert np.array_equal(frames, others) != frames_differ
 
 
 def test_a_window_beyond_the_positions_is_refused(engine, waving):

@@ -32,6 +32,15 @@ def test_safetensors_are_preferred_and_shared_files_found_beside_the_folder(tmp_
     assert find(folder, "shared/config.json") == tmp_path / "shared/config.json"
 
 
+def test_an_optional_file_may_be_missing_but_not_damaged(tmp_path):
+    files = [WeightsFile(("unet",), "example.org"), WeightsFile(("tiny",), "example.org", optional=True)]
+    (tmp_path / "unet.safetensors").write_bytes(safetensors())
+    assert lacking(tmp_path, files) == []
+    (tmp_path / "tiny.safetensors").write_bytes(safetensors()[:-1])
+    (told,) = lacking(tmp_path, files)
+    assert "tiny.safetensors is truncated" in told
+
+
 def test_a_missing_file_is_named_with_what_to_do(tmp_path):
     with pytest.raises(InvalidWeights, match=r"pose_guider \(\.safetensors, \.pth, .*is missing.*[Pp]ut the published files"):
         find(tmp_path, "pose_guider")

@@ -42,6 +42,23 @@ def test_offloading_to_the_computer_that_computes_changes_nothing(image):
     torch.testing.assert_close(placed(image), network()(image))
 
 
+def test_a_compiled_network_gives_the_same(image, monkeypatch):
+    """By the compiler's front alone: what it generates takes minutes."""
+    compiled = []
+
+    def compile_eagerly(model, **options):
+        compiled.append(model)
+        return compiler(model, backend="eager", **options)
+
+    compiler = torch.compile
+    monkeypatch.setattr(torch, "compile", compile_eagerly)
+    parts = nn.ModuleDict({"blocks": nn.ModuleList([network(), network()]), "last": nn.Conv2d(4, 4, 1)})
+    place(parts, CPU, Runtime("float32", compile=True))
+    found = parts["last"](parts["blocks"][1](parts["blocks"][0](image)))
+    assert len(compiled) == 3
+    torch.testing.assert_close(found, parts["last"].forward(network()(network()(image))))
+
+
 def test_every_precision_has_a_size_and_auto_is_one_of_them():
     assert set(PRECISION_BYTES) == set(SETTING_CHOICES["precision"]) - {"auto"}
     assert fastest(CPU) in PRECISION_BYTES
