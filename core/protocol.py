@@ -71,8 +71,8 @@ class GenerationSettings:
     "exact" is as its authors published it. `scheduler` "" is the engine's own. `guidance` 1 means none; it is applied on the
     first `guidance_share` (0..1) of the steps. The temporal windows are `context_frames` long, share `context_overlap` frames,
     are laid out and fused as `core.diffusion.windows` has it. `precision` "auto" is the fastest that the device has; "float8"
-    is kept so, and computed in sixteen bits. `attention` is the kernel: see `core.diffusion.attention`. `offload` keeps the weights
-    in the computer's own memory until they are needed. `decoder` "tiny" draws the frames roughly and fast.
+    is kept so, and computed in sixteen bits. `attention` is the kernel: see `core.diffusion.attention`. `offload` keeps the
+    weights in the computer's own memory until they are needed. `decoder` "tiny" draws the frames roughly and fast.
     `background` is what stands behind the people, for engines that draw them apart from it: "reference" (what is behind the
     first person in the reference), "transparent", or a colour as "#rrggbb".
     """

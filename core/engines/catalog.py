@@ -145,8 +145,14 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "exact": {},
     "fast": {**_ALIGNED, "scheduler": "dpm++", "steps": 15, "guidance_share": 0.6},
     "draft": {
-        **_ALIGNED, "scheduler": "dpm++", "steps": 8, "guidance_share": 0.25, "width": 384, "height": 512, "decoder": "tiny",
-    },  # fmt: skip
+        **_ALIGNED,
+        "scheduler": "dpm++",
+        "steps": 8,
+        "guidance_share": 0.25,
+        "width": 384,
+        "height": 512,
+        "decoder": "tiny",
+    },
 }
 
 

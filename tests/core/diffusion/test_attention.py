@@ -1,7 +1,8 @@
 import pytest
 import torch
-from understudy.core.diffusion.attention import PictureAttention, ReferenceAttention, attend, set_attention_backend
+from understudy.core.diffusion.attention import BACKENDS, PictureAttention, ReferenceAttention, attend, set_attention_backend
 from understudy.core.errors import InvalidRequest
+from understudy.core.protocol import SETTING_CHOICES
 
 
 def awake(module: torch.nn.Module) -> torch.nn.Module:
@@ -16,6 +17,10 @@ def awake(module: torch.nn.Module) -> torch.nn.Module:
 def chosen_backend():
     yield set_attention_backend
     set_attention_backend("auto")
+
+
+def test_every_kernel_can_be_asked_for():
+    assert SETTING_CHOICES["attention"] == BACKENDS
 
 
 def test_the_small_kernel_agrees_with_the_fused_one():

@@ -65,7 +65,7 @@ def test_an_engine_that_lacks_weights_says_all_that_is_missing_at_once(tmp_path)
     SPEC.require_weights(tmp_path / "nowhere")  # the bundled engine needs no folder
 
 
-LARGE = dataclasses.replace(SPEC, memory=MemoryNeeds(parameters=10**9, window=200, decoding=100), title="Large")
+LARGE = dataclasses.replace(SPEC, memory=MemoryNeeds(parameters=10**9, window=200, decoding=100), title="Large", fixed=())
 WISH = GenerationSettings(width=512, height=768, guidance=3.5, context_frames=24, context_overlap=8)
 # 2 GB of weights in sixteen bits, and 24 frames x 512 x 768 pixels x 100 bytes = 0.94 GB
 
