@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 
@@ -27,15 +26,13 @@ class Path(Protocol):
 
 class FlowPath:
     """The straight path x_t = (1 - t) clean + t noise (flow matching, Lipman 2022) in Euler steps, for networks that put out
-    the clean latents. Times run from 1 (noise) to 0, as diffusers' flow-matching scheduler spaces them."""
+    the clean latents. Times run evenly from 1 (noise) to 0 (clean), where nothing is left to predict."""
 
     def __init__(self, steps: int):
-        scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000)
-        scheduler.set_timesteps(steps)
-        *self.times, _ = self._sigmas = scheduler.sigmas.tolist()
+        *self.times, _ = self._times = [1 - step / steps for step in range(steps + 1)]
 
     def step(self, step: int, output: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
-        t, after = self._sigmas[step : step + 2]
+        t, after = self._times[step : step + 2]
         velocity = (latents - output) / t
         return latents + (after - t) * velocity, output
 
