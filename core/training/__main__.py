@@ -13,13 +13,14 @@ from ..diffusion.bundled import Understudy
 from .curves import draw_curves
 from .dataset import Dataset
 from .export import export
-from .loop import Budget
+from .human import Human
+from .loop import Budget, forget_outdated
 from .losses import Weights
 from .parallel import device
 from .sheets import contact_sheet
 from .stages import HEIGHT, WIDTH, train_autoencoder, train_clips, train_details, train_frames, train_matting
 
-SHARES = {"matting": 0.08, "autoencoder": 0.2, "frames": 0.24, "clips": 0.045, "details": 0.2}  # of --minutes
+SHARES = {"matting": 0.08, "autoencoder": 0.12, "frames": 0.46, "clips": 0.1, "details": 0.24}  # of --minutes
 
 
 def main() -> None:
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=75, help="training time in all, over as many sittings as it takes")
     parser.add_argument("--characters", type=int, default=500, help="procedural people to render")
     parser.add_argument("--rendering", type=float, default=30, help="minutes of rendering at most, on top of --minutes")
+    parser.add_argument("--human", type=Path, help="folder of MakeHuman's base mesh and rigs: see `human`")
     parser.add_argument("--identity", type=float, default=1.0, help="weight of the identity losses; 0 trains without them")
     parser.add_argument("--motion", type=float, default=1.0, help="weight of the motion prior; 0 trains without it")
     parser.add_argument("--out", type=Path, default=Path("out/train"), help="checkpoints, curves, sheets and weights")
@@ -36,7 +38,7 @@ def main() -> None:
     budgets = {stage: Budget(options.minutes * share, save_every=480) for stage, share in SHARES.items()}
     weights = Weights(options.identity, options.motion)
     data = Dataset(out / "dataset", options.characters, WIDTH, HEIGHT)
-    data.build(options.rendering)
+    data.build(options.rendering, Human.all(options.human) if options.human else ())
 
     torch.manual_seed(0)
     model = Understudy()
@@ -51,6 +53,8 @@ def main() -> None:
 
         return draw
 
+    forget_outdated(out, "autoencoder", budgets["autoencoder"], later="details")
+    forget_outdated(out, "frames", budgets["frames"], later="clips")
     model.matting = train_matting(out, data, budgets["matting"]).cpu()
     model.autoencoder = train_autoencoder(out, data, budgets["autoencoder"]).cpu()
     data.encode(model.autoencoder)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -13,11 +15,13 @@ from torch import Tensor
 from ..diffusion.autoencoder import Autoencoder
 from ..diffusion.body import body_of
 from ..diffusion.body_map import DETAIL_CHANNELS, WARP_CHANNELS, body_map, cut_out, lay_over, spots_of
+from .human import Human
 from .parallel import device, each
 from .shots import FRAMES, REFERENCES, Shot, shoot
 
 CELL = 8  # pixels that a latent stands for
 TOKEN = 16  # pixels a reference token stands for, at the finer of the encoder's token grids
+HUMANS_EVERY = 4  # rows: one of so many shows a human, where one is given
 CHUNK = 4  # frames at a time: more only makes the allocator slow
 NOTHING_LAID = torch.tensor([0.5, 0.5, 0.5, 0.0, 0.0]).view(1, WARP_CHANNELS, 1, 1)
 """The warped reference where its joints are not known."""
@@ -27,14 +31,16 @@ NOTHING_LAID = torch.tensor([0.5, 0.5, 0.5, 0.0, 0.0]).view(1, WARP_CHANNELS, 1,
 class Batch:
     """R characters, S targets each; B = R S, targets of one character in a row.
 
-    references f32 [R, C, H, W], targets and warped f32 [B, C, H, W] latents; body f32 [R, 8, H, W] the references' body map;
-    detail f32 [B, 13, 8H, 8W] in 0..1 (see `body_map`); foreground f32 [B, 1, H, W]; matches int64 [B, H, W]: the reference
-    token that shows the same spot of the body, or -100; regions int64 [B, H, W]: garment, hair ..., 0 the background
+    references f32 [R, C, h, w], targets and warped f32 [B, C, H, W] latents; beside f32 [B, C, H, W]: the reference's where
+    the target is; body f32 [R, 8, h, w] the references' body map; detail f32 [B, 13, 8H, 8W] in 0..1 (see `body_map`);
+    foreground f32 [B, 1, H, W]; matches int64 [B, H, W]: the reference token that shows the same spot of the body, or -100;
+    regions int64 [B, H, W]: garment, hair ..., 0 the background
     """
 
     references: Tensor
     targets: Tensor
     warped: Tensor
+    beside: Tensor
     body: Tensor
     detail: Tensor
     foreground: Tensor
@@ -113,12 +119,14 @@ class Dataset:
     def length(self) -> int:
         return self._count("rendered")
 
-    def build(self, minutes: float) -> None:
-        """Render the characters that are still missing, for at most `minutes`."""
+    def build(self, minutes: float, humans: Sequence[Human] = ()) -> None:
+        """Render the characters that are still missing, for at most `minutes`; some of them with the `humans`' bodies."""
         started, first = time.monotonic(), self.length
 
         def make(seed: int) -> tuple[Shot, Prepared]:
-            shot = shoot(seed, self.width, self.height)
+            turn, rest = divmod(seed, HUMANS_EVERY)
+            human = humans[turn % len(humans)] if humans and rest == HUMANS_EVERY - 1 else None
+            shot = shoot(seed, self.width, self.height, human=human)
             return shot, prepare(shot)
 
         for start in range(first, self.characters, 16):
@@ -146,7 +154,13 @@ class Dataset:
             self.arrays[name][row] = value.numpy()
 
     def encode(self, autoencoder: Autoencoder) -> None:
-        """The latents of all figures and of all warped references."""
+        """The latents of all figures and of all warped references that have none of this very encoder."""
+        state = [*autoencoder.encoder.state_dict().values(), autoencoder.mean, autoencoder.std]
+        maker = hashlib.sha256(b"".join(value.cpu().numpy().tobytes() for value in state)).hexdigest()
+        marker = self.folder / "encoder"
+        if not marker.exists() or marker.read_text() != maker:
+            self._flush("encoded", 0)
+            marker.write_text(maker)
 
         def latents(figures: np.ndarray) -> np.ndarray:
             parts = torch.from_numpy(figures).to(device()).float().div(127.5).sub(1).split(CHUNK)
@@ -167,11 +181,13 @@ class Dataset:
             array.flush()
         (self.folder / what).write_text(str(count))
 
-    def crops(self, rng: np.random.Generator, count: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Figures -1..1, mattes and details 0..1 of `count` squares of `size` pixels, mostly on a figure."""
+    def crops(
+        self, rng: np.random.Generator, count: int, size: int, rows: int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Figures -1..1, mattes and details 0..1 of `count` squares of `size` pixels, mostly on a figure, of the first rows."""
         found = []
         for _ in range(count):
-            row, frame = rng.integers(self.length), rng.integers(1, FRAMES)
+            row, frame = rng.integers(min(rows or self.length, self.length)), rng.integers(1, FRAMES)
             top, left = (cell * CELL for cell in corner(rng, self.arrays["regions"][row, frame], size))
             figure, matte, detail = (
                 torch.from_numpy(self.arrays[name][row, frame, :, top : top + size, left : left + size]).float() / 255
@@ -188,45 +204,69 @@ class Dataset:
         capsules = torch.from_numpy(self.arrays["detail"][rows, frames, WARP_CHANNELS : WARP_CHANNELS + 1]).float() / 255
         return pictures, mattes, capsules
 
-    def singles(self, rng: np.random.Generator, characters: int, targets: int) -> Batch:
-        """Random pictures of random characters; a quarter of them without the reference's joints."""
-        who = rng.integers(self.length, size=characters)
+    @property
+    def encoded(self) -> int:
+        """Rows that have latents."""
+        return self._count("encoded")
+
+    def singles(self, rng: np.random.Generator, characters: int, targets: int, size: int | None = None) -> Batch:
+        """Random pictures of random characters, or squares of `size` pixels of them, mostly on the figure; a quarter of them
+        without the reference's joints."""
+        who = rng.integers(self.encoded, size=characters)
         frames = np.stack([1 + rng.permutation(FRAMES - 1)[:targets] for _ in who])
-        return self._batch(rng, who, frames)
+        return self._batch(rng, who, frames, size)
 
     def clips(self, rng: np.random.Generator, characters: int, frames: int) -> Batch:
         """Random clips of `frames` frames in a row."""
-        who = rng.integers(self.length, size=characters)
+        who = rng.integers(self.encoded, size=characters)
         start = REFERENCES + rng.integers(FRAMES - REFERENCES - frames + 1, size=characters)
         return self._batch(rng, who, start[:, None] + np.arange(frames))
 
     def finished(self, rng: np.random.Generator, characters: int, targets: int) -> tuple[Batch, Tensor, Tensor]:
         """As `singles`, and what is to come out: figures [B, 3, 8H, 8W], -1..1, and mattes, 0..1."""
-        who = rng.integers(self.length, size=characters)
+        who = rng.integers(self.encoded, size=characters)
         frames = np.stack([1 + rng.permutation(FRAMES - 1)[:targets] for _ in who])
         rows = np.repeat(who, targets), frames.reshape(-1)
         figures, mattes = (torch.from_numpy(self.arrays[name][rows]).float() / 255 for name in ("figures", "mattes"))
         return self._batch(rng, who, frames), figures * 2 - 1, mattes
 
-    def _batch(self, rng: np.random.Generator, who: np.ndarray, frames: np.ndarray, unposed: float = 0.25) -> Batch:
-        characters, targets = frames.shape
-        rows = np.repeat(who, targets), frames.reshape(-1)
+    def _batch(
+        self, rng: np.random.Generator, who: np.ndarray, frames: np.ndarray, size: int | None = None, unposed: float = 0.25
+    ) -> Batch:
+        characters, count = frames.shape
+        rows = np.repeat(who, count), frames.reshape(-1)
         a = self.arrays
+        corners = [corner(rng, regions, size) for regions in a["regions"][rows]] if size else []
+
+        def shown(name: str, cell: int = 1, rows: tuple[np.ndarray, np.ndarray] = rows) -> np.ndarray:
+            if not size:
+                return a[name][rows]
+            side = size // CELL * cell
+            places = [(top * cell, left * cell) for top, left in corners]
+            parts = [
+                a[name][row, frame, ..., top : top + side, left : left + side]
+                for row, frame, (top, left) in zip(*rows, places, strict=True)
+            ]
+            return np.stack(parts)
+
         known = torch.from_numpy(rng.random(characters) >= unposed).float().view(-1, 1, 1, 1)
-        known_of_target = known.repeat_interleave(targets, 0)
-        detail = torch.from_numpy(a["detail"][rows]).float() / 255
+        known_of_target = known.repeat_interleave(count, 0)
+        detail = torch.from_numpy(shown("detail", CELL)).float() / 255
         detail[:, :WARP_CHANNELS] = torch.lerp(NOTHING_LAID, detail[:, :WARP_CHANNELS], known_of_target)
         body = torch.from_numpy(a["detail"][who, 0, WARP_CHANNELS:]).float() / 255
         shrink = torch.nn.functional.avg_pool2d
+        targets, warped = _floats(shown("latents")), _floats(shown("warped"))
+        height, width = targets.shape[2:]
         return Batch(
             references=_floats(a["latents"][who, 0]),
-            targets=_floats(a["latents"][rows]),
-            warped=torch.lerp(self.blank, _floats(a["warped"][rows]), known_of_target),
+            targets=targets,
+            warped=torch.lerp(self.blank[..., :height, :width], warped, known_of_target),
+            beside=_floats(shown("latents", rows=(rows[0], np.zeros_like(rows[1])))),
             body=shrink(body, CELL) * known,
             detail=detail,
-            foreground=shrink(torch.from_numpy(a["mattes"][rows]).float() / 255, CELL),
-            matches=torch.from_numpy(a["matches"][rows].astype(np.int64)),
-            regions=torch.from_numpy(a["regions"][rows].astype(np.int64)),
+            foreground=shrink(torch.from_numpy(shown("mattes", CELL)).float() / 255, CELL),
+            matches=torch.from_numpy(shown("matches").astype(np.int64)),
+            regions=torch.from_numpy(shown("regions").astype(np.int64)),
         )
 
 

@@ -50,6 +50,11 @@ class Human:
         body = replace(mesh, vertices=(mesh.vertices + fatter * mesh.normals).astype(np.float32))
         return Character(shape, paint, rest, join([body, *worn_meshes(shape, rest)]), self.fingers)
 
+    @classmethod
+    def all(cls, folder: Path) -> list[Human]:
+        """One for each rig in `folder`."""
+        return [cls(folder, path.name.split(".")[1]) for path in sorted(folder.glob("weights.*.json"))]
+
     @cached_property
     def size(self) -> Proportions:
         rest = self.rest

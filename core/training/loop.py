@@ -24,6 +24,13 @@ class Budget:
     save_every: float = 120
 
 
+def forget_outdated(folder: Path, stage: str, budget: Budget, later: str) -> None:
+    """Where `stage` goes on training, `later`, which begins with its weights, is to begin again."""
+    state = folder / f"{stage}.pt"
+    if not state.exists() or torch.load(state, map_location="cpu", weights_only=True)["spent"] < 60 * budget.minutes:
+        (folder / f"{later}.pt").unlink(missing_ok=True)
+
+
 def train(
     name: str,
     model: nn.Module,
@@ -37,7 +44,7 @@ def train(
     """Train `model` until the budget is spent; return the exponential moving average of its weights.
 
     `loss_of(part)` computes the loss of one worker's part of a batch (see `parallel`). The learning rates in `groups` warm up
-    over 100 steps and fall along a cosine of the time spent. State lives in `folder/<name>.pt`, the curve in
+    over 40 steps and fall along a cosine of the time spent. State lives in `folder/<name>.pt`, the curve in
     `folder/<name>.jsonl`. Called again, it goes on.
     """
     state_path = folder / f"{name}.pt"
@@ -65,7 +72,7 @@ def train(
     total, saved, logged, losses = budget.minutes * 60, spent, spent, []
     last = time.monotonic()
     while spent < total:
-        rate = min(1, (step + 1) / 100) * (0.03 + 0.97 * (0.5 + 0.5 * math.cos(math.pi * spent / total)))
+        rate = min(1, (step + 1) / 40) * (0.03 + 0.97 * (0.5 + 0.5 * math.cos(math.pi * spent / total)))
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * rate
         losses.append(backward(loss_of, parameters))

@@ -50,13 +50,13 @@ class MatchLoss:
     Half of the heads of each layer are taught, on the layers whose reference tokens are the fine ones; the rest stay free.
     """
 
-    def __init__(self, matches: Tensor):
-        self.matches = matches  # int64 [B, H, W]
+    def __init__(self, matches: Tensor, tokens: int):
+        self.matches, self.tokens = matches, tokens  # int64 [B, H, W]; how many fine tokens a reference has
         self.losses: list[Tensor] = []
 
     def __call__(self, query: Tensor, key: Tensor) -> None:
         grid, (_, heads, queries, width) = self.matches, query.shape
-        if key.shape[2] * 4 != grid[0].numel():
+        if key.shape[2] != self.tokens:
             return
         truth = grid if queries == grid[0].numel() else grid[:, 1::2, 1::2]
         if not (truth >= 0).any():

@@ -27,8 +27,11 @@ def device() -> torch.device:
 
 
 def workers() -> int:
-    """Threads that train: one on a GPU, else one a core, at most 8."""
-    return 1 if device().type == "cuda" else min(os.cpu_count() or 1, 8)
+    """Threads that train: one on a GPU, else one for each core that this process may use, at most 8."""
+    if device().type == "cuda":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 8)
 
 
 def autocast() -> torch.autocast:

@@ -1,7 +1,7 @@
 """A rasteriser of skinned meshes in torch: scanline spans, one z-buffer, deferred shading, supersampled.
 
 Camera space: metres, x right, y down, z forward. Whatever it costs is per span and per visible sample, not per box around a
-triangle: 30 ms a picture of 256 x 320 on one thread.
+triangle. A shot's picture of 256 x 320 takes about 50 ms of one core, clothes, paint and shadow included.
 """
 
 from __future__ import annotations

@@ -9,16 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from ..diffusion.autoencoder import COLOURS, Autoencoder, AutoencoderConfig
+from ..diffusion.bundled import SHARED_NOISE
 from ..diffusion.matting import Matting
 from ..diffusion.sampler import FlowPath, denoise
-from ..diffusion.unet import Denoiser
+from ..diffusion.unet import Denoiser, Reference
 from .dataset import CELL, NOTHING_LAID, Batch, Dataset, corner
 from .loop import Budget, train
 from .losses import MatchLoss, Weights, garment_loss, motion_loss, picture_loss
 from .parallel import autocast, device, workers
 
 WIDTH, HEIGHT = 256, 320
-CROP = 128
+CROP, SQUARE = 128, 192  # pixels: what the decoder and the denoiser learn on
 
 
 def train_matting(folder: Path, data: Dataset, budget: Budget) -> Matting:
@@ -69,12 +70,12 @@ def _forget_reference(details: Tensor, rng: np.random.Generator, share: float = 
 
 
 def _normalise(model: Autoencoder, data: Dataset) -> None:
-    """Set the latents' mean and deviation from 200 figures."""
+    """Set the latents' mean and deviation from 200 figures of the first people: the same however many there are by now."""
     model.mean.zero_()
     model.std.fill_(1)
     rng = np.random.default_rng(0)
     with torch.inference_mode():
-        latents = torch.cat([model.encode(data.crops(rng, 4, CROP)[0].to(device())) for _ in range(50)])
+        latents = torch.cat([model.encode(data.crops(rng, 4, CROP, rows=64)[0].to(device())) for _ in range(50)])
         model.mean.copy_(latents.mean((0, 2, 3), keepdim=True))
         model.std.copy_(latents.std((0, 2, 3), keepdim=True))
 
@@ -88,22 +89,22 @@ def denoising_loss(
 ) -> Tensor:
     """One step's loss. `frames` T: the targets are clips of T frames, else single pictures.
 
-    x_0 prediction weighted by min(1 / t, 4) and, inside the figure, 5 times; plus the reference's body map, the character's
-    identity and, on clips, its motion.
+    x_0 prediction weighted by min(1 / t, 2) and, in and beside the figure, 5 times; plus the reference's body map, the
+    character's identity and, on clips, its motion.
     """
     batch = batch.to(device())
     clips = len(batch.targets) // (frames or 1)
     noise = torch.randn_like(batch.targets)
-    t = torch.from_numpy(rng.random(clips).astype(np.float32)) ** 0.6
-    t[torch.from_numpy(rng.random(clips) < 0.2)] = 1.0
+    t = 1 - torch.from_numpy(rng.random(clips).astype(np.float32))
+    t[torch.from_numpy(rng.random(clips) < 0.4)] = 1.0  # where every path begins, and most is decided
     t = t.repeat_interleave(frames or 1).to(noise.device)
-    if frames and rng.random() < 0.5:  # as sampling will: half of the noise shared by a clip's frames
+    if frames:  # as sampling will: a clip's frames share most of their noise
         common = torch.randn_like(noise[:clips]).repeat_interleave(frames, 0)
-        noise = 0.5**0.5 * (noise + common)
+        noise = SHARED_NOISE**0.5 * common + (1 - SHARED_NOISE) ** 0.5 * noise
     at = t.view(-1, 1, 1, 1)
     noisy = (1 - at) * batch.targets + at * noise
 
-    match = MatchLoss(batch.matches)
+    match = MatchLoss(batch.matches, batch.references[0, 0].numel() // 4)
     with_reference = rng.random() >= 0.05
     layout = {"memory_format": torch.channels_last}
     with autocast():
@@ -111,10 +112,11 @@ def denoising_loss(
         reference = None
         if with_reference:
             reference, body = model.encode_reference(batch.references.to(**layout), batch.body.to(**layout))
+            reference = Reference(batch.beside, reference.bank)
         clean = model(noisy.to(**layout), t, pose, batch.warped, reference, frames, match).float()
 
-    inside = 1 + 4 * batch.foreground
-    weight = (1 / at).clamp(max=4) * inside
+    inside = 1 + 4 * nn.functional.max_pool2d(batch.foreground, 3, 1, 1)
+    weight = (1 / at).clamp(max=2) * inside
     # Not squared beyond 1: a few latents are far out, and would drown the others.
     loss = 2 * (weight * nn.functional.smooth_l1_loss(clean, batch.targets, reduction="none")).mean()
     if with_reference:
@@ -127,14 +129,15 @@ def denoising_loss(
 
 
 def train_frames(folder: Path, model: Denoiser, data: Dataset, budget: Budget, weights: Weights, on_save=None) -> Denoiser:
-    """Stage 1: single pictures; the temporal modules rest."""
+    """Stage 1: squares of single pictures, which cost half as much; the temporal modules rest."""
     rngs = generators()
     temporal = set(model.temporal_parameters())
     spatial = [parameter for parameter in model.parameters() if parameter not in temporal]
     groups = [{"params": spatial, "lr": 4e-4}]
 
     def loss_of(part: int) -> Tensor:
-        return denoising_loss(model, data.singles(rngs[part], max(1, 2 // len(rngs)), 4), rngs[part], None, weights)
+        batch = data.singles(rngs[part], max(1, 2 // len(rngs)), 4, SQUARE)
+        return denoising_loss(model, batch, rngs[part], None, weights)
 
     return train("frames", model, groups, loss_of, budget, folder, on_save=on_save)
 

@@ -7,8 +7,8 @@ from PIL import Image
 from understudy.core.diffusion.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.core.diffusion.unet import Denoiser, DenoiserConfig, ReferenceEncoderConfig
 from understudy.core.training.curves import draw_curves
-from understudy.core.training.dataset import Dataset
-from understudy.core.training.loop import Budget, train
+from understudy.core.training.dataset import Dataset, corner
+from understudy.core.training.loop import Budget, forget_outdated, train
 from understudy.core.training.losses import garment_loss, motion_loss, picture_loss
 from understudy.core.training.stages import denoising_loss
 
@@ -52,6 +52,31 @@ def test_a_reference_without_joints_lays_nothing_over_the_pose(data):
     assert data._batch(rng, who, frames, unposed=0.0).detail[:, 3].max() == 1
 
 
+def test_a_square_of_a_picture_has_what_the_whole_has_there(data):
+    rng, where = np.random.default_rng(0), np.random.default_rng(4)
+    who, frames = np.array([1]), np.array([[3]])
+    whole, square = data._batch(rng, who, frames, unposed=0.0), data._batch(where, who, frames, 32, unposed=0.0)
+    top, left = corner(np.random.default_rng(4), data.arrays["regions"][1, 3], 32)
+    rows, columns = slice(top, top + 4), slice(left, left + 4)
+    for name in ("targets", "warped", "beside", "foreground", "matches", "regions"):
+        assert torch.equal(getattr(square, name), getattr(whole, name)[..., rows, columns]), name
+    assert torch.equal(square.detail, whole.detail[..., top * 8 : top * 8 + 32, left * 8 : left * 8 + 32])
+    assert torch.equal(square.references, whole.references) and torch.equal(square.body, whole.body)
+
+
+def test_latents_are_made_again_for_another_encoder(tmp_path):
+    data = Dataset(tmp_path, 1, *SIZE)
+    data.build(minutes=1)
+    one, other = (Autoencoder(AutoencoderConfig(half=8, fine=16, coarse=16)) for _ in range(2))
+    data.encode(one)
+    first = data.arrays["latents"].copy()
+    data.arrays["latents"][:] = 0
+    data.encode(one)
+    assert not data.arrays["latents"].any()  # not made again: they are of this encoder
+    data.encode(other)
+    assert data.encoded == 1 and data.arrays["latents"].any() and not np.array_equal(data.arrays["latents"], first)
+
+
 def test_garments_and_motion_are_judged_by_their_own_losses():
     truth = torch.randn(6, 8, 4, 4)
     regions = torch.randint(0, 3, (6, 4, 4))
@@ -81,7 +106,7 @@ def test_every_parameter_that_should_learn_gets_a_gradient(data, tiny, frames):
     rng = np.random.default_rng(0)
     for parameter in tiny.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
-    batch = data.clips(rng, 2, frames) if frames else data.singles(rng, 2, 3)
+    batch = data.clips(rng, 2, frames) if frames else data.singles(rng, 2, 3, 32)
     denoising_loss(tiny, batch, np.random.default_rng(3), frames).backward()
     temporal = set(tiny.temporal_parameters())
     for name, parameter in tiny.named_parameters():
@@ -115,3 +140,13 @@ def test_training_goes_on_where_it_stopped_and_the_loss_falls(tmp_path):
     later = torch.load(tmp_path / "toy.pt", weights_only=True)
     assert later["step"] > state["step"] > 0 and later["spent"] >= 0.04 * 60 > state["spent"] - 1
     assert loss_of(0).item() < first / 2
+
+
+def test_a_stage_begins_again_where_the_one_before_it_goes_on(tmp_path):
+    torch.save({"spent": 60.0}, tmp_path / "frames.pt")
+    later = tmp_path / "clips.pt"
+    torch.save({"spent": 6.0}, later)
+    forget_outdated(tmp_path, "frames", Budget(1), "clips")
+    assert later.exists()
+    forget_outdated(tmp_path, "frames", Budget(2), "clips")
+    assert not later.exists()
