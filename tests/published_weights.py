@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 from understudy.core.diffusion.sd15.clip import ImageEncoder, TextEncoder
 from understudy.core.diffusion.sd15.config import TemporalConfig, UNetConfig
-from understudy.core.diffusion.sd15.guiders import PoseGuider
+from understudy.core.diffusion.sd15.guiders import PoseGuider, PyramidGuider
 from understudy.core.diffusion.sd15.unet import ControlNet, Denoiser, ReferenceEncoder
 
 UNET = {
@@ -30,6 +30,7 @@ UNET = {
     "norm_eps": 1e-05,
     "norm_num_groups": 32,
 }
+WIDENING_UNET = UNET | {"block_out_channels": [32, 64, 128, 128]}
 TOWER = {
     "hidden_act": "quick_gelu",
     "hidden_size": 32,
@@ -61,6 +62,14 @@ def musepose(folder: Path) -> Path:
     _networks(folder, UNET, positions=128, subfolder="MusePose")
     write(folder / "MusePose/pose_guider.pth", tensors(PoseGuider(32), seed=3))
     configure(folder / "sd-image-variations-diffusers/unet", UNET)
+    return folder
+
+
+def aniportrait(folder: Path) -> Path:
+    _networks(folder, WIDENING_UNET, positions=32)
+    guider = tensors(PyramidGuider(32, width=88), seed=3)
+    write(folder / "pose_guider.pth", guider)
+    configure(folder / "stable-diffusion-v1-5/unet", WIDENING_UNET)
     return folder
 
 
@@ -126,8 +135,8 @@ def tensors(module: nn.Module, seed: int) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            scale = 0.1 if parameter.ndim > 1 else 0.05
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale + ("norm" in name and "weight" in name))
+            scale, is_norm = (0.1, False) if parameter.ndim > 1 else (0.05, name.endswith("weight"))
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale + is_norm)
     return {key: value.detach().clone() for key, value in module.state_dict().items()}
 
 
@@ -146,4 +155,4 @@ def configure(folder: Path, config: dict, name: str = "config.json") -> None:
     (folder / name).write_text(json.dumps(config))
 
 
-MAKERS = {"animate-anyone": animate_anyone, "magic-animate": magic_animate, "musepose": musepose}
+MAKERS = {"animate-anyone": animate_anyone, "magic-animate": magic_animate, "musepose": musepose, "aniportrait": aniportrait}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from ..diffusion.sd15.clip import PICTURE, ImageEncoder
 from ..diffusion.sd15.config import TemporalConfig, UNetConfig
-from ..diffusion.sd15.guiders import PoseGuider
+from ..diffusion.sd15.guiders import PoseGuider, PyramidGuider
 from ..diffusion.sd15.unet import Denoiser, ReferenceEncoder
 from .catalog import CATALOG
 from .checkpoints import read, read_config
@@ -37,7 +38,14 @@ def create() -> AnimateAnyoneEngine:
 class AnimateAnyoneEngine(ClipDiffusionEngine):
     spec = CATALOG["animate-anyone"]
     published = Published(SCHEDULER, TemporalConfig(positions=32))
-    controls = ("dwpose",)
+    guiders: tuple[tuple[str, str], ...] = (("dwpose", "pose_guider"),)
+    """Kinds of control pictures, keys of `control.guide.PICTURES`, and the files of the networks that read them."""
+    guider_type: type[PoseGuider] | type[PyramidGuider] = PoseGuider
+    guides_windows = False  # what it makes of a frame depends on the other frames of the window
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        return tuple(kind for kind, _ in self.guiders)
 
     def load_networks(self, weights: Path) -> None:
         network = read_config(self.spec.file(weights, "stable-diffusion-v1-5/unet/config.json"))
@@ -47,21 +55,20 @@ class AnimateAnyoneEngine(ClipDiffusionEngine):
         self.denoiser = self._loaded(
             lambda: Denoiser(config), without_wrappers(read(temporal) | read(unet)), f"{unet.name} with {temporal.name}"
         )
-        with torch.device("meta"):
-            unread = ReferenceEncoder(config).unread
-        self.reference_encoder = self._loaded(lambda: ReferenceEncoder(config), read(reference), reference.name, unread)
+        self.reference_encoder = self._loaded(lambda: ReferenceEncoder(config), read(reference), reference.name)
         config_of_clip = read_config(self.spec.file(weights, "image_encoder/config.json"))
         self.image_encoder = self._loaded(lambda: ImageEncoder(config_of_clip), read(clip), clip.name)
-        self.load_guiders(weights, config)
+        self.guider_networks = []
+        for _, name in self.guiders:
+            path = self.spec.file(weights, name)
+            tensors = read(path)
+            shaped = functools.partial(self.guider_type.shaped_as, tensors, config.channels[0])
+            self.guider_networks.append(self._loaded(shaped, tensors, path.name))
 
-    def load_guiders(self, weights: Path, config: UNetConfig) -> None:
-        path = self.spec.file(weights, "pose_guider")
-        tensors = read(path)
-        self.guider = self._loaded(lambda: PoseGuider.shaped_as(tensors), tensors, path.name)
-
-    def guide(self, pictures: list[Tensor]) -> Tensor:
-        """Features [n, c, h, w] of control pictures [n, 3, H, W], for each kind of `controls`."""
-        return self.guider(*pictures)
+    def guide(self, pictures: list[Tensor]) -> list[Tensor]:
+        """Features of control pictures [n, 3, H, W] of each kind, the kinds' summed: at one size or several, [n, c, h, w]."""
+        read = [network(kind) for network, kind in zip(self.guider_networks, pictures, strict=True)]
+        return [torch.stack(level).sum(0) for level in zip(*read, strict=True)]
 
     def prepare(self, picture: np.ndarray, controls: Controls) -> Take:
         small = np.asarray(Image.fromarray(picture).resize((PICTURE, PICTURE)))
@@ -73,7 +80,7 @@ class AnimateAnyoneEngine(ClipDiffusionEngine):
             self.denoiser,
             Side(self.denoiser.read_text(text), bank),
             Side(self.denoiser.read_text(torch.zeros_like(text)), nothing),
-            self.features(self.guide, controls),
+            self.features(self.guide, controls, self.guides_windows),
         )
 
 
@@ -87,6 +94,6 @@ class _Take(Take):
         self._embedding = self._denoiser.embed(t)
 
     def predict(self, latents: Tensor, frames: list[int], count: int, guided: bool) -> tuple[Tensor, Tensor | None]:
-        pose = self._features(frames)
+        pose = self._features(frames, count)
         output = self._denoiser(latents, self._with.sees(self._embedding, count), pose)
         return output, self._denoiser(latents, self._without.sees(self._embedding, count), pose) if guided else None

@@ -284,6 +284,18 @@ CATALOG: dict[str, EngineSpec] = {
             context_layout="open",
         ),
         _published(
+            "aniportrait",
+            "AniPortrait",
+            "Apache-2.0",
+            _animate_anyone_files("ZJYang/AniPortrait", {"pose_guider": 629}),
+            parameters=2_800_000_000,
+            width=512,
+            height=512,
+            steps=25,
+            guidance=3.5,
+            context_frames=16,
+        ),
+        _published(
             "magic-animate",
             "MagicAnimate",
             "BSD-3-Clause",

@@ -229,36 +229,50 @@ class ClipDiffusionEngine(ABC):
         """A reference's tokens as the published code passes them on: through sixteen bits, whatever it computes in."""
         return [None if written is None else written.half().to(self.dtype) for written in tokens]
 
-    def features(self, compute: Callable[[list[Tensor]], Tensor], controls: Controls) -> Features:
-        return Features(lambda frames: compute([to_tensor(kind).to(self.device, self.dtype) for kind in controls(frames)]))
+    def features(self, guide: Callable[[list[Tensor]], list[Tensor]], controls: Controls, jointly: bool = False) -> Features:
+        """What `guide` makes of control pictures [n, 3, H, W] of each kind."""
 
-    def _loaded(
-        self, build: Callable[[], nn.Module], tensors: Mapping[str, Tensor], what: str, ignore: Sequence[str] = ()
-    ) -> Any:
-        """The module that `build` makes, with the weights `tensors`, ready on the device."""
+        def compute(frames: list[int]) -> list[Tensor]:
+            return guide([to_tensor(kind).to(self.device, self.dtype) for kind in controls(frames)])
+
+        return Features(compute, jointly)
+
+    def _loaded(self, build: Callable[[], nn.Module], tensors: Mapping[str, Tensor], what: str) -> Any:
+        """The module that `build` makes, with the weights `tensors`, ready on the device.
+
+        Its `unread`, where it has any, are patterns of the keys that a checkpoint may have beside its own.
+        """
         with torch.device("meta"):
             module = build()
-        load_into(module, tensors, what, (*ignore, "*.position_ids"))
+        load_into(module, tensors, what, (*getattr(module, "unread", ()), "*.position_ids"))
         place(module, self.device, self.runtime, self.layout)
         return module
 
 
 class Features:
-    """What is computed of frames' control pictures: drawn when first asked for, and kept of the first frames of a clip."""
+    """What is computed of frames' control pictures: drawn when first asked for, and kept of the first frames of a clip.
 
-    def __init__(self, compute: Callable[[list[int]], Tensor]):
-        self._compute = compute
-        self._kept: dict[int, Tensor] = {}
+    `compute` gives features of frames by index, at one size or several, each [n, c, h, w]: of every frame for itself, or, where
+    `jointly`, of all frames of a window together.
+    """
 
-    def __call__(self, frames: list[int]) -> Tensor:
-        """Of frames by index, [n, c, h, w]."""
-        missing = sorted({frame for frame in frames if frame not in self._kept})
-        fresh: dict[int, Tensor] = {}
-        for start in range(0, len(missing), DECODE_BATCH):
-            some = missing[start : start + DECODE_BATCH]
-            fresh |= dict(zip(some, self._compute(some), strict=True))
-        self._kept |= {frame: feature for frame, feature in fresh.items() if frame < KEPT_FEATURES}
-        return torch.stack([fresh[frame] if frame in fresh else self._kept[frame] for frame in frames])
+    def __init__(self, compute: Callable[[list[int]], list[Tensor]], jointly: bool = False):
+        self._compute, self._jointly = compute, jointly
+        self._kept: dict[tuple[int, ...], list[Tensor]] = {}
+
+    def __call__(self, frames: list[int], count: int = 1) -> list[Tensor]:
+        """Of frames by index, windows of `count` in a row, at each size [n, c, h, w]."""
+        size, at_once = (count, 1) if self._jointly else (1, DECODE_BATCH)
+        units = [tuple(frames[start : start + size]) for start in range(0, len(frames), size)]
+        missing = sorted({unit for unit in units if unit not in self._kept})
+        fresh: dict[tuple[int, ...], list[Tensor]] = {}
+        for start in range(0, len(missing), at_once):
+            some = missing[start : start + at_once]
+            levels = (level.split(size) for level in self._compute([frame for unit in some for frame in unit]))
+            fresh |= {unit: list(parts) for unit, *parts in zip(some, *levels, strict=True)}
+        self._kept |= {unit: parts for unit, parts in fresh.items() if max(unit) < KEPT_FEATURES}
+        found = (fresh[unit] if unit in fresh else self._kept[unit] for unit in units)
+        return [torch.cat(parts) for parts in zip(*found, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,7 @@ class MagicAnimateEngine(ClipDiffusionEngine):
         if kind is ControlNet:
             widths = tuple(file["conditioning_embedding_out_channels"])
             return self._loaded(lambda: ControlNet(config, widths), read(path), f"{name}/{path.name}")
-        with torch.device("meta"):
-            unread = ReferenceEncoder(config).unread
-        return self._loaded(lambda: ReferenceEncoder(config), read(path), f"{name}/{path.name}", unread)
+        return self._loaded(lambda: ReferenceEncoder(config), read(path), f"{name}/{path.name}")
 
     def lengthened(self, frames: int, settings: GenerationSettings) -> int:
         return -(-frames // NOISE_FRAMES) * NOISE_FRAMES
@@ -102,7 +100,8 @@ class _Take(Take):
 
     def predict(self, latents: Tensor, frames: list[int], count: int, guided: bool) -> tuple[Tensor, Tensor | None]:
         denoiser = self._engine.denoiser
-        control = self._engine.controlnet(latents, self._features(frames), self._t, self._read_by_control)
+        (embedded,) = self._features(frames)
+        control = self._engine.controlnet(latents, embedded, self._t, self._read_by_control)
         sees = Side(self._read, self._bank).sees(self._embedding, count)
         if not guided:
             return denoiser(latents, sees, control=control), None

@@ -16,7 +16,7 @@ def create() -> MusePoseEngine:
 class MusePoseEngine(AnimateAnyoneEngine):
     spec = CATALOG["musepose"]
     published = Published({**SCHEDULER, "beta_schedule": "scaled_linear"}, TemporalConfig(positions=128))
-    controls = ("musepose",)
+    guiders = (("musepose", "pose_guider"),)
 
     def lengthened(self, frames: int, settings: GenerationSettings) -> int:
         """So that the last window ends with the clip."""

@@ -70,23 +70,31 @@ class Resnet(ResnetBlock2D):
 
 
 class SpatialBlock(nn.Module):
-    """Attention to itself and the reference, to the text, and a gated feed-forward: tokens [(b t), n, c]."""
+    """Attention to itself and the reference, to a text, where it reads one, and a gated feed-forward: tokens [(b t), n, c]."""
 
-    def __init__(self, channels: int, heads: int, text_channels: int):
+    def __init__(self, channels: int, heads: int, text_channels: int | None = None):
         super().__init__()
         self.norm1 = nn.LayerNorm(channels)
         self.attn1 = ReferenceAttention(channels, heads)
-        self.norm2 = nn.LayerNorm(channels)
-        self.attn2 = Attention(channels, heads, text_channels)
+        if text_channels is not None:
+            self.norm2 = nn.LayerNorm(channels)
+            self.attn2 = Attention(channels, heads, text_channels)
         self.norm3 = nn.LayerNorm(channels)
         self.ff = FeedForward(channels, activation_fn="geglu")
 
-    def forward(self, tokens: Tensor, text: KeyValue | Tensor, bank: KeyValue | None, written: list[Tensor] | None) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        text: KeyValue | Tensor | None = None,
+        bank: KeyValue | None = None,
+        written: list[Tensor] | None = None,
+    ) -> Tensor:
         normed = self.norm1(tokens)
         if written is not None:
             written.append(normed)
         tokens = tokens + self.attn1(normed, bank)
-        tokens = tokens + (text if isinstance(text, Tensor) else self.attn2(self.norm2(tokens), text))
+        if text is not None:
+            tokens = tokens + (text if isinstance(text, Tensor) else self.attn2(self.norm2(tokens), text))
         return tokens + self.ff(self.norm3(tokens))
 
 
@@ -115,6 +123,21 @@ class SpatialTransformer(nn.Module):
     def forward(self, x: Tensor, sees: Sees) -> Tensor:
         tokens = project(self.proj_in, self.norm(x))  # [(b t), n, c]
         tokens = self.transformer_blocks[0](tokens, sees.text[self.index], sees.bank[self.index], sees.written)
+        return x + unproject(self.proj_out, tokens, x.shape[2])
+
+
+class SelfTransformer(nn.Module):
+    """A spatial block, `width` wide, over the pixels of pictures [b, c, h, w], which sees nothing else."""
+
+    def __init__(self, channels: int, width: int, heads: int):
+        super().__init__()
+        self.norm = GroupNorm(32, channels, 1e-6)
+        self.proj_in = nn.Conv2d(channels, width, 1)
+        self.transformer_blocks = nn.ModuleList([SpatialBlock(width, heads)])
+        self.proj_out = nn.Conv2d(width, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.transformer_blocks[0](project(self.proj_in, self.norm(x)))
         return x + unproject(self.proj_out, tokens, x.shape[2])
 
 

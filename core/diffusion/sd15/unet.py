@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import torch
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
@@ -62,11 +64,16 @@ class Trunk(nn.Module):
         weight = self.time_embedding.linear_1.weight
         return self.time_embedding(self.time_proj(torch.tensor([time], device=weight.device)).to(weight.dtype))
 
-    def descend(self, h: Tensor, sees: Sees) -> tuple[Tensor, list[Tensor]]:
-        """From the first features h [(b t), c, h, w] to the coarsest, and all those on the way, for the way up."""
+    def descend(self, h: Tensor, sees: Sees, added: Sequence[Tensor] = ()) -> tuple[Tensor, list[Tensor]]:
+        """From the first features h [(b t), c, h, w] to the coarsest, and all those on the way, for the way up.
+
+        `added`: to what each block passes down, but not to what it leaves for the way up.
+        """
         skips = [h]
-        for block in self.down_blocks:
+        for block, more in zip_longest(self.down_blocks, added):
             h = block(h, sees, skips)
+            if more is not None:
+                h = h + more
         return h, skips
 
 
@@ -119,17 +126,17 @@ class Denoiser(UNet):
         pairs = zip(self.spatial_transformers(), tokens, strict=True)
         return [None if written is None else transformer.attention.project(written) for transformer, written in pairs]
 
-    def forward(self, latents: Tensor, sees: Sees, pose: Tensor | None = None, control: Residuals | None = None) -> Tensor:
-        """Noisy latents [(b t), 4, h, w] to predicted noise or velocity; `pose` features [(b t), c, h, w] are added to the
-        first convolution's."""
+    def forward(self, latents: Tensor, sees: Sees, pose: Sequence[Tensor] = (), control: Residuals | None = None) -> Tensor:
+        """Noisy latents [(b t), 4, h, w] to predicted noise or velocity; of `pose` the first features [(b t), c, h, w] are
+        added to the first convolution's, and each further to those of a block on the way down."""
         return self.finish(*self.begin(latents, sees, pose, control), sees)
 
     def begin(
-        self, latents: Tensor, sees: Sees, pose: Tensor | None = None, control: Residuals | None = None
+        self, latents: Tensor, sees: Sees, pose: Sequence[Tensor] = (), control: Residuals | None = None
     ) -> tuple[Tensor, list[Tensor], Tensor | None]:
         """The way down: all that comes before a reference that is read only on the way up, and so is the same without it."""
         h = self.conv_in(latents)
-        h, skips = self.descend(h if pose is None else h + pose, sees)
+        h, skips = self.descend(h + pose[0] if pose else h, sees, pose[1:])
         if control is None:
             return h, skips, None
         return h, [skip + added for skip, added in zip(skips, control.skips, strict=True)], control.mid

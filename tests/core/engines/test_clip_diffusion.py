@@ -200,6 +200,7 @@ def test_a_window_beyond_the_positions_is_refused(engine, waving):
         ("animate-anyone", "motion_module.pth", "mid_block.motion_modules.0.temporal_transformer.proj_in.weight"),
         ("animate-anyone", "pose_guider.pth", "blocks.4.bias"),
         ("musepose", "MusePose/motion_module.pth", "up_blocks.0.motion_modules.0.temporal_transformer.norm.bias"),
+        ("aniportrait", "pose_guider.pth", "cross_attn2.transformer_blocks.0.attn1.to_k.weight"),
         ("magic-animate", "stable-diffusion-v1-5/text_encoder/pytorch_model.bin", "text_model.final_layer_norm.bias"),
     ],
 )
@@ -233,9 +234,10 @@ def test_features_of_a_long_clip_are_not_all_kept():
 
     def compute(frames):
         asked.extend(frames)
-        return torch.tensor(frames, dtype=torch.float32)[:, None]
+        return [torch.tensor(frames, dtype=torch.float32)[:, None]]
 
     features, last = Features(compute), KEPT_FEATURES + 10
     for _ in range(2):
-        assert features([0, last, 0]).flatten().tolist() == [0, last, 0]
+        (found,) = features([0, last, 0])
+        assert found.flatten().tolist() == [0, last, 0]
     assert asked == [0, last, last]
