@@ -120,7 +120,7 @@ def test_on_a_device_of_its_own_as_many_windows_as_fit_are_taken_at_once(engine,
 
 
 def test_what_stays_the_same_is_computed_once(engine, waving, monkeypatch):
-    """Of a job of two steps and three windows: text and control features once, the reference once or, where it is written at
+    """Of a job of two steps and two windows: text and control features once, the reference once or, where it is written at
     each time, once a step; its keys and values for neither window nor half again."""
     asked = settings(engine, context_layout="aligned", context_overlap=2)
     counts = Counter()
@@ -136,14 +136,15 @@ def test_what_stays_the_same_is_computed_once(engine, waving, monkeypatch):
     count("text", engine.denoiser, "read_text")
     encoders = [name for name in ("reference_encoder", "appearance_encoder") if hasattr(engine, name)]
     hooks = [rows("reference", getattr(engine, encoders[0]))]
-    guider = engine.guider if hasattr(engine, "guider") else engine.controlnet.controlnet_cond_embedding
-    hooks.append(rows("control", guider))
+    has_guiders = hasattr(engine, "guider_networks")
+    hooks.append(rows("control", engine.guider_networks[0] if has_guiders else engine.controlnet.controlnet_cond_embedding))
     run(engine, waving, asked)
     for hook in hooks:
         hook.remove()
     times = asked.steps if encoders == ["appearance_encoder"] else 1
     assert counts["bank"] == counts["reference"] == times
-    assert counts["control"] == len(waving) and counts["text"] <= 2
+    shown = 2 * asked.context_frames if has_guiders and engine.guides_windows else len(waving)
+    assert counts["control"] == shown and counts["text"] <= 2
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float8"])
