@@ -60,7 +60,7 @@ class FaceShapes:
             if curve is None or block.mute:
                 values[:, column] = _value(block)
             else:  # Blender keeps a shape key's value within its limits
-                values[:, column] = np.clip(evaluate(curve), block.slider_min, block.slider_max)
+                values[:, column] = np.clip(evaluate([curve])[0], block.slider_min, block.slider_max)
         return values
 
 

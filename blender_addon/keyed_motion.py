@@ -116,7 +116,7 @@ class _CameraMotion:
         self._motion = ObjectMotion(camera, evaluate)
         self._lens = lens_of(camera.data)  # type: ignore[arg-type]  # a camera object has a camera
         curves = keyframes.curves_of(camera.data)  # type: ignore[arg-type]
-        self._keyed = {name: evaluate(curves[name, 0]) for name in _LENS if (name, 0) in curves}
+        self._keyed = {name: evaluate([curves[name, 0]])[0] for name in _LENS if (name, 0) in curves}
 
     def prepare(self) -> Iterator[None]:
         return self._motion.prepare()

@@ -1,6 +1,7 @@
 """F-curves -> their values at many frames at once, as Blender evaluates them.
 
-Curves of one rig mostly have their keyframes at the same times: where the frames lie among these is worked out once.
+Curves of one rig mostly have their keyframes at the same times: where the frames lie among these is worked out once, and such
+curves are evaluated together.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import numpy as np
 _SAME_TIME = 1e-4  # frames: Blender takes a keyframe this near for the frame itself
 _TIME_ERROR = 1e-9  # frames
 _STEPS = 48  # of Newton's method, or of bisection where that leaves the bracket
+_CONSTANT, _LINEAR, _BEZIER = (
+    bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items[kind].value for kind in ("CONSTANT", "LINEAR", "BEZIER")
+)
 
 Channel = tuple[str, int]
 """Data path and array index."""
@@ -45,122 +49,137 @@ def is_animated(owner: Animated) -> bool:
 
 def curves_of(owner: Animated) -> dict[Channel, bpy.types.FCurve]:
     """The curves that animate `owner`, by what they animate."""
+    curves = (curve for some in _collections_of(owner) for curve in some)
+    return {(curve.data_path, curve.array_index): curve for curve in curves if not _is_muted(curve)}
+
+
+def find_curve(owner: Animated, channel: Channel) -> bpy.types.FCurve:
+    """One of `curves_of`, quickly. Raises `ReferenceError` where it is gone."""
+    path, index = channel
+    for some in _collections_of(owner):
+        curve = some.find(path, index=index)
+        if curve and not _is_muted(curve):
+            return curve
+    raise ReferenceError(f"the keyframes of {path} are gone")
+
+
+def _collections_of(owner: Animated) -> list[bpy.types.ActionFCurves]:
+    """Those of them that there are: one, or none."""
     animation = owner.animation_data
     if animation is None or animation.action is None:
-        return {}
-    curves = _curves_of_slot(animation) if hasattr(animation, "action_slot") else animation.action.fcurves
-    return {
-        (curve.data_path, curve.array_index): curve
-        for curve in curves
-        if not curve.mute and not (curve.group and curve.group.mute)
-    }
-
-
-def _curves_of_slot(animation: bpy.types.AnimData) -> list[bpy.types.FCurve]:
-    """Since Blender 4.4 an action animates only what is in the slot; 5.0 knows no other curves."""
+        return []
+    if not hasattr(animation, "action_slot"):
+        return [animation.action.fcurves]
+    # Since Blender 4.4 an action animates only what is in the slot; 5.0 knows no other curves.
     if animation.action_slot is None:
         return []
     strips = [strip for layer in animation.action.layers for strip in layer.strips]
     bags = [strip.channelbag(animation.action_slot) for strip in strips]  # type: ignore[attr-defined]  # they are keyframes
-    return [curve for bag in bags if bag for curve in bag.fcurves]
+    return [bag.fcurves for bag in bags if bag]
 
 
-class _Place(NamedTuple):
-    """Where the T frames are among the keyframes: int or bool [T] each."""
+def _is_muted(curve: bpy.types.FCurve) -> bool:
+    return curve.mute or bool(curve.group and curve.group.mute)
 
-    last: np.ndarray  # the number of the last keyframe, 0 before the first
-    between: np.ndarray
-    outside: np.ndarray
+
+class _Blend(NamedTuple):
+    """A curve's values at the T frames, as shares of the K control points of the segments they lie in."""
+
+    shares: np.ndarray  # [K, T]
+    segments: np.ndarray  # int [T]
+    unknown: np.ndarray  # int [U], frames of which Blender itself has to be asked
 
 
 class Evaluator:
-    """The values [T] of one curve after the other at `frames`, `count` of them."""
+    """The values of curves at `frames`, `count` of them."""
 
     def __init__(self, frames: Sequence[int]):
         self._frames = np.asarray(frames, float)
         self.count = len(frames)
-        self._places: dict[bytes, _Place] = {}
-        self._curves: dict[bytes, _Bezier] = {}
+        self._places: dict[bytes, tuple[np.ndarray, bool]] = {}
+        self._blends: dict[bytes, _Blend] = {}
 
-    def __call__(self, curve: bpy.types.FCurve) -> np.ndarray:
-        keys = _read(curve, "co")  # [N, 2]
-        if not len(keys) or len(curve.modifiers):
-            return self._by_blender(curve, np.ones(self.count, bool))
-        place = self._place(keys[:, 0])
-        result = keys[place.last, 1]
-        if place.outside.any():
-            if curve.extrapolation == "CONSTANT":
-                before = self._frames[place.outside] < keys[0, 0]
-                result[place.outside] = np.where(before, keys[0, 1], keys[-1, 1])
-            else:
-                result[place.outside] = self._by_blender(curve, place.outside)
-        if place.between.any():
-            self._interpolate(curve, keys, place, result)
-        return result
+    def __call__(self, curves: Sequence[bpy.types.FCurve]) -> np.ndarray:
+        """[C, T]"""
+        values = np.empty((len(curves), self.count))
+        alike: dict[bytes, dict[int, np.ndarray]] = {}
+        for row, curve in enumerate(curves):
+            if len(curve.modifiers) or not len(curve.keyframe_points):
+                values[row] = self._by_blender(curve, slice(None))
+                continue
+            blend, points = self._read(curve)
+            alike.setdefault(blend, {})[row] = points
+        for key, some in alike.items():
+            rows, blend = list(some), self._blends[key]
+            points = np.array(list(some.values()), float).take(blend.segments, axis=2)
+            values[rows] = np.einsum("ckt,kt->ct", points, blend.shares)
+            for row in rows if len(blend.unknown) else ():
+                values[row, blend.unknown] = self._by_blender(curves[row], blend.unknown)
+        return values
 
-    def _place(self, times: np.ndarray) -> _Place:
-        key = times.tobytes()
-        place = self._places.get(key)
-        if place is None:
-            last = np.maximum(np.searchsorted(times, self._frames + _SAME_TIME, side="right") - 1, 0)
-            on_key = np.abs(times[last] - self._frames) <= _SAME_TIME
-            between = ~on_key & (last < len(times) - 1) & (self._frames > times[0])
-            place = self._places[key] = _Place(last, between, ~on_key & ~between)
-        return place
-
-    def _interpolate(self, curve: bpy.types.FCurve, keys: np.ndarray, place: _Place, result: np.ndarray) -> None:
-        kinds = [key.interpolation for key in curve.keyframe_points]
-        for kind in set(kinds[:-1]) - {"CONSTANT"}:
-            where = place.between
-            if kinds.count(kind) < len(kinds):
-                where = where & (np.array(kinds) == kind)[place.last]
-            if kind == "LINEAR":
-                (time, value), (next_time, next_value) = keys[place.last[where]].T, keys[place.last[where] + 1].T
-                share = (self._frames[where] - time) / (next_time - time)
-                result[where] = value + share * (next_value - value)
-            elif kind == "BEZIER":
-                result[where] = self._bezier(curve, keys, place.last, where)
-            else:
-                result[where] = self._by_blender(curve, where)
-
-    def _bezier(self, curve: bpy.types.FCurve, keys: np.ndarray, last: np.ndarray, where: np.ndarray) -> np.ndarray:
-        points = np.empty((4, len(keys) - 1, 2))
-        points[0], points[3] = keys[:-1], keys[1:]
-        points[1], points[2] = _read(curve, "handle_right")[:-1], _read(curve, "handle_left")[1:]
+    def _read(self, curve: bpy.types.FCurve) -> tuple[bytes, np.ndarray]:
+        """Which of `_blends` the curve has, and the values of its control points [K, N]."""
+        keys, kinds = _pairs(curve, "co"), np.zeros(len(curve.keyframe_points), np.int32)
+        segments, on_keys = self._place(keys[:, 0])
+        points = keys[None]
+        if not on_keys:  # else neither handles nor the kinds of interpolation matter
+            handles = _pairs(curve, "handle_right"), _pairs(curve, "handle_left")
+            points = np.stack([keys, handles[0], np.roll(handles[1], -1, axis=0), np.roll(keys, -1, axis=0)])
+            curve.keyframe_points.foreach_get("interpolation", kinds)
+        constant = curve.extrapolation == "CONSTANT"
         times, values = points[..., 0], points[..., 1]
-        key = times.tobytes() + where.tobytes()
-        shape = self._curves.get(key)
-        if shape is None:
-            shape = self._curves[key] = _Bezier(times, last[where], self._frames[where])
-        return shape(values)
+        key = b"%d" % constant + times.tobytes() + kinds.tobytes()
+        if key not in self._blends:
+            self._blends[key] = _blend(times.astype(float), kinds, constant, segments, self._frames)
+        return key, values
 
-    def _by_blender(self, curve: bpy.types.FCurve, where: np.ndarray) -> np.ndarray:
+    def _place(self, times: np.ndarray) -> tuple[np.ndarray, bool]:
+        """The number of the last keyframe at or before each frame [T], 0 before the first; whether none is between two."""
+        key = times.tobytes()
+        if key not in self._places:
+            segments = np.maximum(np.searchsorted(times, self._frames + _SAME_TIME, side="right") - 1, 0)
+            self._places[key] = segments, not _between(times, segments, self._frames).any()
+        return self._places[key]
+
+    def _by_blender(self, curve: bpy.types.FCurve, where: np.ndarray | slice) -> np.ndarray:
         return np.array([curve.evaluate(frame) for frame in self._frames[where]])
 
 
-class _Bezier:
-    """Cubic segments with control points at `times` [4, S], looked up at `frames` [F], which lie in `segments` [F]."""
+def _between(times: np.ndarray, segments: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Which of `frames` [T], of `segments` [T], lie between two of the keyframes at `times` [N]: bool [T]."""
+    return (np.abs(times[segments] - frames) > _SAME_TIME) & (segments < len(times) - 1) & (frames > times[0])
 
-    def __init__(self, times: np.ndarray, segments: np.ndarray, frames: np.ndarray):
-        # No handle may be longer in time than its segment, so that time only grows along it: Blender shortens those that are.
-        length = times[3] - times[0]
-        reach = np.stack([times[1] - times[0], times[2] - times[3]])  # [2, S]
-        self._shorten = length / np.maximum(np.abs(reach), length)
-        self._segments = segments
-        self._at = _solve(np.stack(self._powers(times))[:, segments], frames)
 
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        """[F] of a curve with control points at `values` [4, S]."""
-        constant, linear, square, cube = self._powers(values)
-        at, where = self._at, self._segments
-        return ((cube[where] * at + square[where]) * at + linear[where]) * at + constant[where]
+def _blend(times: np.ndarray, kinds: np.ndarray, constant: bool, segments: np.ndarray, frames: np.ndarray) -> _Blend:
+    """Of `frames` [T] in `segments` [T] of a curve with control points at `times` [K, N].
 
-    def _powers(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The polynomial's coefficients [S] each, constant first, of control points [4, S]."""
-        start, end = points[0], points[3]
-        out, into = self._shorten * (points[1:3] - points[[0, 3]])
-        rise = end - start
-        return start, 3 * out, 3 * (rise - 2 * out + into), 3 * (out - into) - 2 * rise
+    `kinds` [N] are the interpolations after its keyframes; before and after them all it is `constant`, or Blender's to say.
+    """
+    shares = np.zeros((len(times), len(frames)))
+    shares[0] = 1
+    between = _between(times[0], segments, frames)
+    unknown = ~between & (np.abs(times[0][segments] - frames) > _SAME_TIME) & (not constant)
+    if between.any():
+        kind, start, end = kinds[segments], times[0][segments], times[3][segments]
+        linear, bezier = between & (kind == _LINEAR), between & (kind == _BEZIER)
+        shares[3, linear] = ((frames - start) / (end - start))[linear]
+        shares[0, linear] -= shares[3, linear]
+        shares[:, bezier] = _bezier(times[:, segments[bezier]], frames[bezier])
+        unknown |= between & ~linear & ~bezier & (kind != _CONSTANT)
+    return _Blend(shares, segments, np.flatnonzero(unknown))
+
+
+def _bezier(times: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """The shares [4, F] of the control points, at `times` [4, F], in the cubics' values at `frames` [F]."""
+    # No handle may be longer in time than its segment, so that time only grows along it: Blender shortens those that are.
+    start, out, into, end = times
+    length = end - start
+    first, second = (length / np.maximum(np.abs(reach), length) for reach in (out - start, into - end))
+    out, into = start + first * (out - start), end + second * (into - end)
+    at = _solve(np.stack([start, 3 * (out - start), 3 * (start - 2 * out + into), end - start + 3 * (out - into)]), frames)
+    rest = 1 - at
+    leaving, coming = 3 * at * rest**2, 3 * at**2 * rest
+    return np.stack([rest**3 + (1 - first) * leaving, first * leaving, second * coming, at**3 + (1 - second) * coming])
 
 
 def _solve(powers: np.ndarray, frames: np.ndarray) -> np.ndarray:
@@ -179,7 +198,7 @@ def _solve(powers: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return at
 
 
-def _read(curve: bpy.types.FCurve, what: str) -> np.ndarray:
+def _pairs(curve: bpy.types.FCurve, what: str) -> np.ndarray:
     """[N, 2] time and value of the keyframes, or of their handles."""
     buffer = np.empty(2 * len(curve.keyframe_points), np.float32)
     curve.keyframe_points.foreach_get(what, buffer)

@@ -19,7 +19,7 @@ from .keyframes import Evaluator
 _ROTATIONS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}  # all else is an Euler order
 _HARMLESS = re.compile(r'(pose\.bones\[".*"\]\.?)?(location|scale|rotation_(euler|quaternion|axis_angle)|\[".*"\])')
 _IK = ("IK", "SPLINE_IK")
-_CURVES_AT_ONCE = 64
+_CURVES_AT_ONCE, _VALUES_AT_ONCE = 64, 40_000  # at most; about two milliseconds' worth
 
 Thing = tuple[bpy.types.Object | bpy.types.PoseBone, str]
 """What has a location, rotation and scale, and the data path that leads to it."""
@@ -133,7 +133,7 @@ class PoseMotion:
     def matrices(self, frames: slice) -> np.ndarray:
         """[T, B, 4, 4], bone to armature space, of the B bones asked for."""
         bases, scaled = self._channels.matrices(frames)
-        posed = np.einsum("nij,njkt->nikt", self._offsets[:, :3, :3], bases)
+        posed = (self._offsets[:, :3, :3] @ bases.reshape(len(bases), 3, -1)).reshape(bases.shape)
         posed[:, :, 3] += self._offsets[:, :3, 3, None]
         below_scaled = np.zeros(len(self._chain), bool)
         for rows in self._levels:
@@ -198,12 +198,11 @@ class _Channels:
 
     def prepare(self) -> Iterator[None]:
         """Evaluate the curves, in steps of a few milliseconds. Raises `ReferenceError` where one is gone."""
-        for start in range(0, len(self._keyed), _CURVES_AT_ONCE):
-            curves = keyframes.curves_of(self._owner)
-            for number, (_, _, channel) in enumerate(self._keyed[start : start + _CURVES_AT_ONCE], start):
-                if channel not in curves:
-                    raise ReferenceError(f"the keyframes of {channel[0]} are gone")
-                self._values[number] = self._evaluate(curves[channel])
+        some = min(_CURVES_AT_ONCE, 1 + _VALUES_AT_ONCE // self._evaluate.count)
+        for start in range(0, len(self._keyed), some):
+            channels = [channel for _, _, channel in self._keyed[start : start + some]]
+            curves = [keyframes.find_curve(self._owner, channel) for channel in channels]
+            self._values[start : start + some] = self._evaluate(curves)
             yield
 
     def matrices(self, frames: slice) -> tuple[np.ndarray, np.ndarray]:

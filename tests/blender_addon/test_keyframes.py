@@ -27,7 +27,7 @@ def curve_of(cube, times=(1, 12, 13, 30.5, 48), seed=0) -> bpy.types.FCurve:
 
 def check(curve, tolerance=2e-6) -> None:
     expected = np.array([curve.evaluate(frame) for frame in FRAMES])
-    np.testing.assert_allclose(Evaluator(FRAMES)(curve), expected, atol=tolerance)
+    np.testing.assert_allclose(Evaluator(FRAMES)([curve])[0], expected, atol=tolerance)
     assert np.ptp(expected) > 0.1
 
 
@@ -82,7 +82,7 @@ def test_curves_with_keys_at_the_same_times_are_not_mixed_up(cube):
     evaluate = Evaluator(FRAMES)
     for curve in curves_of(cube).values():
         expected = [curve.evaluate(frame) for frame in FRAMES]
-        np.testing.assert_allclose(evaluate(curve), expected, atol=2e-6)
+        np.testing.assert_allclose(evaluate([curve])[0], expected, atol=2e-6)
 
 
 def test_muted_curves_and_groups_animate_nothing(cube):
