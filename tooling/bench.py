@@ -8,7 +8,6 @@ Ratios rather than times where something can be held against them: those stay co
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -20,7 +19,7 @@ from understudy.core.pose.clip import PoseClip
 from understudy.core.pose.skeleton import KEYPOINT_COUNT
 
 from . import bench_generating, bench_sampling, controlnet_aux
-from .timing import best_seconds
+from .timing import Race, best_seconds
 
 SKELETON_ROUNDS = 7  # of less than a second each
 
@@ -57,17 +56,10 @@ def bench_skeletons(clip: PoseClip) -> None:
 
         return work
 
-    works = {"ours": ours, **{name: peer(draw) for name, draw in controlnet_aux.load().items()}}
-    times = {name: float("inf") for name in works}
-    for _ in range(SKELETON_ROUNDS):  # by turns, so that whoever else uses the machine slows all of them
-        for name, work in works.items():
-            started = time.perf_counter()
-            work()
-            times[name] = min(times[name], time.perf_counter() - started)
-    openpose, dwpose = times["openpose"] / times["ours"], times["dwpose"] / times["ours"]
+    race = Race({"ours": ours, **{name: peer(draw) for name, draw in controlnet_aux.load().items()}}, SKELETON_ROUNDS)
     print(
-        f"skeletons   {len(clip) / times['ours']:8.1f} frames/s at {width} x {height}, {openpose:.1f} x controlnet_aux's "
-        f"OpenPose drawing, {dwpose:.1f} x its DWPose drawing"
+        f"skeletons   {len(clip) / race.seconds('ours'):8.1f} frames/s at {width} x {height}; controlnet_aux's OpenPose drawing "
+        f"takes {race.told('openpose', 'ours')}, its DWPose drawing {race.told('dwpose', 'ours')} as long"
     )
 
 
