@@ -35,10 +35,18 @@ def find_obstacle(scene: bpy.types.Scene, options: SampleOptions, people: Sequen
     Whatever is not known to be harmless is an obstacle.
     """
     obstacles = (
-        *(find_object_obstacle(owner) for person, _, _ in people for owner in (*person.instancers, person.armature)),
-        *(find_pose_obstacle(person.armature, bones) for person, bones, _ in people),
-        *(face.find_obstacle() for _, _, face in people),
+        *(find_person_obstacle(scene, *moved) for moved in people),
         *(_find_camera_obstacle(camera) for camera in dict.fromkeys(_cameras(scene, options))),
+    )
+    return next((obstacle for obstacle in obstacles if obstacle), None)
+
+
+def find_person_obstacle(scene: bpy.types.Scene, person: Person, bones: Sequence[str], face: FaceShapes) -> str | None:
+    """What keeps one person's `bones` and `face` from being known by keyframes alone, for people; None where nothing does."""
+    obstacles = (
+        *(find_object_obstacle(owner) for owner in (*person.instancers, person.armature)),
+        find_pose_obstacle(person.armature, bones),
+        face.find_obstacle(),
         _find_scene_obstacle(scene),
     )
     return next((obstacle for obstacle in obstacles if obstacle), None)
@@ -50,7 +58,7 @@ class KeyedMotion:
     def __init__(self, scene: bpy.types.Scene, options: SampleOptions, people: Sequence[Moved]):
         self._options = options
         evaluate = Evaluator(options.frames)
-        self._people = [_PersonMotion(*moved, evaluate) for moved in people]
+        self._people = [PersonMotion(*moved, evaluate) for moved in people]
         cameras = _cameras(scene, options)
         numbers = {camera: number for number, camera in enumerate(dict.fromkeys(cameras))}
         self._cameras = [numbers[camera] for camera in cameras]  # of each frame, which of `_seen`
@@ -88,7 +96,9 @@ class KeyedMotion:
         return Eyes(*map(np.array, zip(*each, strict=True)))
 
 
-class _PersonMotion:
+class PersonMotion:
+    """One person, where `find_person_obstacle` finds none."""
+
     def __init__(self, person: Person, bones: Sequence[str], face: FaceShapes, evaluate: Evaluator):
         self._pose = PoseMotion(person.armature, bones, evaluate)
         self._objects = [ObjectMotion(owner, evaluate) for owner in (*person.instancers, person.armature)]
@@ -97,11 +107,13 @@ class _PersonMotion:
         self.size = len(self._pose) + len(self._objects)
 
     def prepare(self) -> Iterator[None]:
+        """Evaluate the keyframes, in steps of a few milliseconds."""
         yield from self._pose.prepare()
         for motion in self._objects:
             yield from motion.prepare()
 
     def poses(self, frames: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Bone to armature space [T, B, 4, 4] and armature to world space [T, 4, 4]."""
         *spaces, world = (motion.worlds(frames) for motion in self._objects)
         for space, offset in zip(reversed(spaces), reversed(self._offsets), strict=True):
             moved = world.copy()

@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 
 from ..core.errors import NotHumanoid, PoseError, UnderstudyError
-from ..core.pose.align import Proportions, measure, reshape
+from ..core.pose.align import Proportions, measure, reshape, standing_place
 from ..core.pose.bones.roles import REQUIRED, Role
 from ..core.pose.camera import project
 from ..core.pose.detect import Detection
@@ -23,8 +23,10 @@ from . import mapping
 from .face_shapes import FaceShapes
 from .figure import stick_of
 from .instances import find_person
+from .keyed_motion import Moved, PersonMotion, find_person_obstacle
+from .keyframes import Evaluator
 from .occlusion import Target, find_hidden
-from .people import alignments_of, people_of
+from .people import alignments_of, frames_of, people_of
 from .rigs import Rig
 from .sample_options import Alignment, Person, SampleOptions, View
 from .samples import WORLD_UP, seen
@@ -32,6 +34,8 @@ from .viewpoint import Eye, look, look_at_viewport
 
 # With fewer of the required bones than these, where the others would be is anybody's guess.
 _ENOUGH = len(REQUIRED) // 2
+_UP = np.array(WORLD_UP)
+_ENDED = object()  # of a task that has no further step
 
 
 class Pose(NamedTuple):
@@ -82,26 +86,43 @@ class LivePerson:
         self._rig = Rig(person, known.detection or Detection(known.family, bones, known.confidence, ()))
         self._face = FaceShapes(scene, person)
         self._stand_ins = stand_in(self._rig.samples().rest)
-        self._preparing: Iterator[None] | None = None if known.lacking else self._rig.prepare(scene)
+        self._tasks: list[Iterator[None]] = [] if known.lacking else [self._find_head(scene)]
         self._attachment: Attachment | None = None
         self._proportions: Proportions | None = None
         self._hidden: dict[Hashable, np.ndarray] = {}  # of the last look at the scene's geometry, by what was looked at
+        self._place: np.ndarray | None = None  # where the person stands in the take's first frame
+        self._sought: int | None = None  # the frame for which that was last looked for
 
     @property
     def ready(self) -> bool:
-        return self._preparing is None
+        return not self._tasks
 
     def prepare(self) -> None:
-        """Do a step, of a few milliseconds, of what makes the head exact."""
-        try:
-            next(self._preparing or iter(()))
-        except StopIteration:
-            self._preparing = self._attachment = self._proportions = None
+        """Do a step, of a few milliseconds, of what makes the head exact, or tells where the person first stands."""
+        if self._tasks and next(self._tasks[0], _ENDED) is _ENDED:
+            del self._tasks[0]
 
-    def read(self, depsgraph: bpy.types.Depsgraph, eye: Eye, alignment: Alignment | None, occlusion: bool) -> Pose:
-        """Raises `PoseError`, `NotHumanoid` where the person stands neither in the rest pose nor now, and `ReferenceError`.
+    def _find_head(self, scene: bpy.types.Scene) -> Iterator[None]:
+        yield from self._rig.prepare(scene)
+        self._attachment = self._proportions = self._sought = None
 
-        In a clip, an aligned person's way is scaled from where it first stood; here it stands where the armature stands now.
+    def _find_place(self, scene: bpy.types.Scene) -> Iterator[None]:
+        """By keyframes, without going to the first frame; where they do not tell all, the place waits for a look at it."""
+        moved = Moved(self._person, tuple(self._rig.samples().detection.bones.values()), self._face)
+        if self._sought is None or self._attachment is None or find_person_obstacle(scene, *moved):
+            return
+        motion = PersonMotion(*moved, Evaluator([self._sought]))
+        yield from motion.prepare()
+        matrices, worlds = motion.poses(slice(None))
+        matrices = self._stand_ins.extend(matrices.astype(float))
+        self._place = standing_place((self._attachment.points(worlds[:, None] @ matrices))[0], _UP)
+
+    def read(
+        self, depsgraph: bpy.types.Depsgraph, eye: Eye, alignment: Alignment | None = None, occlusion: bool = False, first: int = 1
+    ) -> Pose:
+        """`first` is the first frame of the take: an aligned person's way is scaled from where it stands there.
+
+        Raises `PoseError`, `NotHumanoid` where the person stands neither in the rest pose nor now, and `ReferenceError`.
         """
         matrices, world = self._rig.read(depsgraph)
         matrices = self._stand_ins.extend(matrices)
@@ -119,13 +140,17 @@ class LivePerson:
             visible[0, INDEX["neck"]] = False
         if occlusion:
             visible &= ~self._find_hidden(depsgraph, eye, Target.of(self._person, self._attachment, matrices, world))
+        title = self._title
         if alignment:
-            points = self._align(points, eye, alignment)
-        return Pose(self._title, points[0], visible[0], self._stand_ins.roles, joints)
+            points = self._align(points, eye, alignment, depsgraph.scene, first)
+            if self._place is None and self.ready:
+                title = f"{title}. Aligned from where it stands now: where the take puts it is known once frame {first} is seen"
+        return Pose(title, points[0], visible[0], self._stand_ins.roles, joints)
 
-    def look_for_hidden(self) -> None:
-        """Look at the scene's geometry again: it may have changed."""
+    def look_again(self) -> None:
+        """Look at the scene's geometry again, and for the place where the person first stands: they may have changed."""
         self._hidden.clear()
+        self._sought = None
 
     def _find_hidden(self, depsgraph: bpy.types.Depsgraph, eye: Eye, target: Target) -> np.ndarray:
         """As `occlusion.find_hidden`, once for each frame, eye and pose: 3D views are drawn again at every touch."""
@@ -134,14 +159,23 @@ class LivePerson:
             self._hidden = dict(zip([key], find_hidden(depsgraph, eye, [target]), strict=True))
         return self._hidden[key]
 
-    def _align(self, points: np.ndarray, eye: Eye, alignment: Alignment) -> np.ndarray:
+    def _align(
+        self, points: np.ndarray, eye: Eye, alignment: Alignment, scene: bpy.types.Scene, first: int
+    ) -> np.ndarray:
         """[1, 134, 3] in camera space."""
         if self._proportions is None:
             rest = self._stand_ins.extend(self._rig.samples().rest.matrices)
             self._proportions = measure(self._attachment.points(rest[None]))
         turn, move = eye.view[:3, :3], eye.view[:3, 3]
         world = (points - move) @ turn  # the view is rigid: its transpose turns back
-        return reshape(world, self._proportions, *alignment, np.array(WORLD_UP)) @ turn.T + move
+        here = standing_place(world[0], _UP)
+        if scene.frame_current == first and not scene.frame_subframe:
+            self._place, self._sought = here, first
+        elif self._sought != first:
+            self._sought = first
+            self._tasks.append(self._find_place(scene.original))  # type: ignore[arg-type]  # that of a scene is one
+        place = here if self._place is None else self._place
+        return reshape(world, self._proportions, *alignment, _UP, place) @ turn.T + move
 
     def _attach(self, matrices: np.ndarray) -> Attachment:
         samples = self._rig.samples()
@@ -158,10 +192,10 @@ class Live:
     def forget(self) -> None:
         self._people.clear()
 
-    def look_for_hidden(self) -> None:
-        """Look at the scene's geometry again, which may have changed."""
+    def look_again(self) -> None:
+        """Look again at what may have changed beside the pose."""
         for one in self._found:
-            one.look_for_hidden()
+            one.look_again()
 
     @property
     def ready(self) -> bool:
@@ -183,13 +217,14 @@ class Live:
         eye: Eye,
         alignments: Sequence[Alignment | None] = (),
         occlusion: bool = False,
+        first: int = 1,
     ) -> tuple[list[Pose], list[UnderstudyError]]:
         """The poses of those who can be seen, and why the others cannot."""
         poses: list[Pose] = []
         problems: list[UnderstudyError] = []
         for person, alignment in itertools.zip_longest(people, alignments):
             try:
-                poses.append(self._find(scene, person).read(depsgraph, eye, alignment, occlusion))
+                poses.append(self._find(scene, person).read(depsgraph, eye, alignment, occlusion, first))
             except UnderstudyError as error:
                 problems.append(error)
             except ReferenceError:  # deleted, or replaced by an undo: found anew when this is drawn next
@@ -266,7 +301,8 @@ def see(live: Live, context: bpy.types.Context) -> tuple[Figures, list[str], lis
         alignments = alignments_of(context)
     except UnderstudyError as error:
         unaligned.append(error)
-    poses, problems = live.look(scene, people, depsgraph, eye, alignments, settings.occlusion)
+    first = frames_of(scene).start
+    poses, problems = live.look(scene, people, depsgraph, eye, alignments, settings.occlusion, first)
     return place(poses, eye, options, view), [pose.title for pose in poses], problems + unaligned
 
 

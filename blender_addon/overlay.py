@@ -147,7 +147,7 @@ def _after_undo(*_) -> None:
 
 @bpy.app.handlers.persistent
 def _after_update(*_) -> None:
-    _live.look_for_hidden()
+    _live.look_again()
 
 
 _HANDLERS = {

@@ -161,7 +161,7 @@ class SourcePanel(_SidebarPanel, bpy.types.Panel):
             column.prop(settings, "frame_start")
             column.prop(settings, "frame_end")
         layout.prop(settings, "occlusion")
-        frames = len(plan.frames_of(context.scene))
+        frames = len(people.frames_of(context.scene))
         layout.label(text=f"{frames} frames, {frames / context.scene.render.fps * context.scene.render.fps_base:.1f} s")
         layout.operator("understudy.export_clip", icon="EXPORT")
 
@@ -193,7 +193,7 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         if engine and engine.reads_prompt:
             layout.prop(settings, "prompt")
         if engine:
-            needed = engine.memory_bytes(settings.generation_settings(), len(plan.frames_of(context.scene)))
+            needed = engine.memory_bytes(settings.generation_settings(), len(people.frames_of(context.scene)))
             layout.label(text=f"Needs about {needed / 1e9:.1f} GB of memory")
 
 

@@ -1,4 +1,4 @@
-"""Who is in the take."""
+"""Who is in the take, and its frames."""
 
 from __future__ import annotations
 
@@ -60,3 +60,11 @@ def alignments_of(context: bpy.types.Context) -> tuple[Alignment | None, ...]:
 def to_sample(armature: bpy.types.Object) -> Person:
     """Raises `NoArmature` for an empty that does not instance one."""
     return Person(armature.name, armature, mapping.remembered(armature))
+
+
+def frames_of(scene: bpy.types.Scene) -> range:
+    """The scene frames of the take."""
+    settings = scene.understudy
+    if settings.use_scene_range:
+        return range(scene.frame_start, scene.frame_end + 1)
+    return range(settings.frame_start, settings.frame_end + 1)

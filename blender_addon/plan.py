@@ -9,7 +9,7 @@ import bpy
 from ..core.errors import EmptyRange, InvalidReference, InvalidRequest, InvalidWeights, NoArmature, NoCamera, UnderstudyError
 from ..core.protocol import MAX_FRAMES, JobRequest
 from .generation import GenerationPlan
-from .people import active_armature, alignments_of, people_of
+from .people import active_armature, alignments_of, frames_of, people_of
 from .preferences import preferences
 from .properties import find_engine
 from .sample_options import SampleOptions, View
@@ -67,14 +67,6 @@ def find_missing_reference(context: bpy.types.Context) -> InvalidReference | Non
                 f"{person.armature.name} has no reference picture.", "Choose one under People, or press Render Reference."
             )
     return None
-
-
-def frames_of(scene: bpy.types.Scene) -> range:
-    """The scene frames of the take."""
-    settings = scene.understudy
-    if settings.use_scene_range:
-        return range(scene.frame_start, scene.frame_end + 1)
-    return range(settings.frame_start, settings.frame_end + 1)
 
 
 def plan_samples(context: bpy.types.Context) -> SampleOptions:

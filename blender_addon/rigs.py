@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
 import bpy
 import numpy as np
@@ -13,21 +13,24 @@ from ..core.pose.bones.roles import Role
 from ..core.pose.detect import Detection, detect, from_mapping
 from ..core.pose.rig import Attachment, Posed
 from ..core.pose.structure import Bones
+from . import keyframes
 from .aliases import find_aliases
 from .instances import space_of
+from .kinematics import PoseMotion, find_pose_obstacle
 from .sample_options import Person
 from .samples import RigSamples
 
 # The vertices that say where the crown is: moved by the head bone, no further from it than the hips are (which takes in hats,
 # to be told by their size), and no more than are needed to find the extremes.
 _HEAD_WEIGHT, _HEAD_REACH, _HEAD_VERTICES, _FEW_VERTICES = 0.5, 1.0, 20_000, 8
+_FRAMES_TRIED = 5  # of an action, where no pose at hand shows a person
 _VERTICES_AT_ONCE, _WEIGHTS_AT_ONCE = 50_000, 1_000  # about a millisecond's worth
 
 
 def find_bones(armature: bpy.types.Object, mapping: Mapping[str, str] | None = None) -> Detection:
     """Which bone plays which role: as `mapping` says, or detected. Tens of ms where no name helps: not for a panel's draw().
 
-    The geometry is that of the rest pose, or of the pose the armature is in where the former makes no sense.
+    The geometry is that of the rest pose; where that makes no sense, of the pose the armature is in, or of its own action.
 
     Raises `NotHumanoid`.
     """
@@ -38,18 +41,36 @@ def find_bones(armature: bpy.types.Object, mapping: Mapping[str, str] | None = N
 
 
 def _poses(armature: bpy.types.Object) -> Iterator[Bones]:
-    """The armature's rest pose, then the one it is in."""
+    """The armature's rest pose, then the one it is in, then some of its action's."""
     bones = armature.data.bones
     row = {bone.name: number for number, bone in enumerate(bones)}
     parents = np.array([row[bone.parent.name] if bone.parent else -1 for bone in bones], int)
     deform = np.empty(len(row), bool)
     bones.foreach_get("use_deform", deform)
-    for owners, head, tail in ((bones, "head_local", "tail_local"), (armature.pose.bones, "head", "tail")):
-        ends = np.empty((2, len(row) * 3), np.float32)
-        owners.foreach_get(head, ends[0])
-        owners.foreach_get(tail, ends[1])
-        heads, tails = ends.reshape(2, -1, 3).astype(float)
-        yield Bones(tuple(row), parents, heads, tails, deform)
+
+    def ends(owners, head: str, tail: str) -> Iterator[np.ndarray]:
+        for name in (head, tail):
+            buffer = np.empty(len(row) * 3, np.float32)
+            owners.foreach_get(name, buffer)
+            yield buffer.reshape(-1, 3).astype(float)
+
+    yield Bones(tuple(row), parents, *ends(bones, "head_local", "tail_local"), deform)
+    yield Bones(tuple(row), parents, *ends(armature.pose.bones, "head", "tail"), deform)
+    lengths = np.array([bone.length for bone in bones])[:, None]
+    for matrices in _keyed_poses(armature, tuple(row)):
+        heads = matrices[:, :3, 3]
+        yield Bones(tuple(row), parents, heads, heads + lengths * matrices[:, :3, 1], deform)
+
+
+def _keyed_poses(armature: bpy.types.Object, bones: Sequence[str]) -> Iterator[np.ndarray]:
+    """Bone to armature space [B, 4, 4] at a few frames of the armature's action, where keyframes alone move it."""
+    if not keyframes.curves_of(armature) or keyframes.find_obstacle(armature) or find_pose_obstacle(armature, bones):
+        return
+    frames = np.unique(np.linspace(*armature.animation_data.action.frame_range, _FRAMES_TRIED).round()).astype(int)
+    motion = PoseMotion(armature, bones, keyframes.Evaluator(frames))
+    for _ in motion.prepare():
+        pass
+    yield from motion.matrices(slice(None)).astype(float)
 
 
 class Rig:

@@ -150,16 +150,29 @@ def align(
             raise InvalidClip(
                 f"{name!r} cannot be aligned. {error.message}", "Include a frame that shows the whole body."
             ) from error
-        points[:, person] = _moved(reshape(world, had, wanted, strength, upwards), np.linalg.inv(to_world))
+        place = standing_place(world[0], upwards)
+        points[:, person] = _moved(reshape(world, had, wanted, strength, upwards, place), np.linalg.inv(to_world))
     return PoseClip(
         points, clip.visible, clip.intrinsics, clip.orthographic, clip.frames, clip.fps, clip.width, clip.height, clip.people,
         {**clip.source, "aligned": {name: {**asdict(wanted), "strength": strength} for name, wanted in proportions.items()}},
     )  # fmt: skip
 
 
-def reshape(points: np.ndarray, own: Proportions, wanted: Proportions, strength: float, up: np.ndarray) -> np.ndarray:
-    """One person's keypoints [T, 134, 3], of proportions `own`, in a space that stands still and in which `up` [3] is up."""
-    return _reshaped(points, _factors(own, wanted, strength), up)
+def standing_place(points: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Where on the ground [3] somebody stands with keypoints [134, 3]: below the hips, as high as the lowest of the feet."""
+    pelvis = (points[INDEX["left_hip"]] + points[INDEX["right_hip"]]) / 2
+    lowest = (points[[*range(FEET.start, FEET.stop), INDEX["left_ankle"], INDEX["right_ankle"]]] @ up).min()
+    return pelvis + (lowest - pelvis @ up) * up
+
+
+def reshape(
+    points: np.ndarray, own: Proportions, wanted: Proportions, strength: float, up: np.ndarray, place: np.ndarray
+) -> np.ndarray:
+    """One person's keypoints [T, 134, 3], of proportions `own`, in a space that stands still and in which `up` [3] is up.
+
+    Ways are scaled from `place` [3]: where the person first stood.
+    """
+    return _reshaped(points, _factors(own, wanted, strength), up, place)
 
 
 def _factors(had: Proportions, wanted: Proportions, strength: float) -> dict[str, float]:
@@ -173,7 +186,7 @@ def _factors(had: Proportions, wanted: Proportions, strength: float) -> dict[str
     return factors
 
 
-def _reshaped(points: np.ndarray, factors: Mapping[str, float], up: np.ndarray) -> np.ndarray:
+def _reshaped(points: np.ndarray, factors: Mapping[str, float], up: np.ndarray, origin: np.ndarray) -> np.ndarray:
     """Keypoints [T, 134, 3] with their segments scaled, in a space that stands still and in which `up` [3] is up."""
 
     def at(name: str) -> np.ndarray:
@@ -188,8 +201,6 @@ def _reshaped(points: np.ndarray, factors: Mapping[str, float], up: np.ndarray) 
 
     new = points.copy()
     pelvis, neck = (at("left_hip") + at("right_hip")) / 2, (at("left_shoulder") + at("right_shoulder")) / 2
-    lowest = (points[:, [*range(FEET.start, FEET.stop), INDEX["left_ankle"], INDEX["right_ankle"]]] @ up).min()
-    origin = pelvis[0] + (lowest - pelvis[0] @ up) * up  # on the ground, below where the hips were first
     leg = factors["leg"]
 
     hips = {side: at(f"{side}_hip") - pelvis for side in SIDES}

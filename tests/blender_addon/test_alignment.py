@@ -6,7 +6,7 @@ import pytest
 from understudy.blender_addon import demo
 from understudy.blender_addon.alignment import find_alignment
 from understudy.blender_addon.live import Live
-from understudy.blender_addon.people import alignments_of, people_of
+from understudy.blender_addon.people import alignments_of, frames_of, people_of
 from understudy.blender_addon.plan import plan_samples
 from understudy.blender_addon.point_placer import set_points
 from understudy.blender_addon.sampling import sample
@@ -88,7 +88,7 @@ def test_a_rendered_reference_tells_the_proportions_it_was_drawn_with(person, sc
     assert leg_over_trunk(alignment.proportions) == pytest.approx(leg_over_trunk(expected), rel=0.05)
 
 
-def test_the_rest_pose_of_another_armature_gives_its_proportions_to_clip_and_overlay(person, scene, character):
+def test_the_rest_pose_of_another_armature_gives_its_proportions_to_the_clip(person, scene, character):
     other = demo.make_armature(scene)
     bpy.context.view_layer.objects.active = other
     bpy.ops.object.mode_set(mode="EDIT")
@@ -112,15 +112,70 @@ def test_the_rest_pose_of_another_armature_gives_its_proportions_to_clip_and_ove
     assert share(clip.points_cam[0, 0]) / share(plain.points_cam[0, 0]) == pytest.approx(1.5, rel=0.02)
     assert clip.source["aligned"]["Understudy Demo"]["strength"] == 1.0
 
-    live, depsgraph = Live(), bpy.context.view_layer.depsgraph
+
+def overlaid(live: Live, scene) -> tuple[np.ndarray, str]:
+    """The one person's keypoints in the overlay, when all is found out, and the title."""
+    depsgraph = bpy.context.view_layer.depsgraph
     eye = look(scene, plan_samples(bpy.context), depsgraph)
-    for _ in range(2):
-        (pose,), problems = live.look(scene, people_of(bpy.context), depsgraph, eye, alignments_of(bpy.context))
+    for _ in range(3):
+        asked = scene, people_of(bpy.context), depsgraph, eye, alignments_of(bpy.context)
+        (pose,), problems = live.look(*asked, first=frames_of(scene).start)
         while not live.ready:
             live.prepare()
     assert not problems
-    first = clip.points_cam[0, 0] - clip.points_cam[0, 0, INDEX["neck"]]
-    np.testing.assert_allclose(pose.points - pose.points[INDEX["neck"]], first, atol=2e-3)
+    return pose.points, pose.title
+
+
+def make_taller(scene, person) -> None:
+    """Align `person` to an armature with longer legs; it strides while the armature is carried over the floor."""
+    person.align_to, person.align_strength = "POINTS", 1.0
+    set_points(person, {joint: (x / SIZE[0], y / SIZE[1]) for joint, (x, y) in body(1.5).items()})
+    person.armature.location = (2, 1, 0.3)
+    for frame, x in ((1, 2.0), (40, 5.0)):
+        person.armature.location.x = x
+        person.armature.keyframe_insert("location", frame=frame)
+    scene.camera.location = (3, -8, 1)
+
+
+def test_the_overlay_stands_where_the_clip_puts_the_aligned_person(person, scene, character):
+    make_taller(scene, person)
+    scene.understudy.frame_start, scene.understudy.frame_end = 10, 30
+    scene.frame_set(26)
+    points, title = overlaid(Live(), scene)
+    clip = sample(scene, plan_samples(bpy.context))
+    np.testing.assert_allclose(points, clip.points_cam[16, 0], atol=1e-4)
+    assert "Aligned from" not in title
+    person.align_strength = 0.0
+    plain, _ = overlaid(Live(), scene)
+    assert np.abs(points - plain)[:18].max() > 0.05, "as the alignment moves it"
+
+
+def test_an_edit_of_the_first_frame_moves_the_overlay_with_the_clip(person, scene, character):
+    make_taller(scene, person)
+    scene.frame_set(6)
+    live = Live()
+    before, _ = overlaid(live, scene)
+    person.armature.location.x = 1.0
+    person.armature.keyframe_insert("location", frame=5)
+    scene.frame_set(6)
+    live.look_again()
+    after, _ = overlaid(live, scene)
+    np.testing.assert_allclose(after, sample(scene, plan_samples(bpy.context)).points_cam[1, 0], atol=1e-4)
+    assert np.abs(after - before)[:18].max() > 0.05
+
+
+def test_where_keyframes_do_not_tell_the_place_the_overlay_says_so_until_the_first_frame_is_seen(person, scene, character):
+    make_taller(scene, person)
+    person.armature.constraints.new("LIMIT_LOCATION")
+    scene.frame_set(7)
+    live = Live()
+    _, title = overlaid(live, scene)
+    assert "once frame 5 is seen" in title
+    for frame in (5, 7):
+        scene.frame_set(frame)
+        points, title = overlaid(live, scene)
+    assert "once frame" not in title
+    np.testing.assert_allclose(points, sample(scene, plan_samples(bpy.context)).points_cam[2, 0], atol=1e-4)
 
 
 def test_a_folder_is_no_reference_and_said_so(person, tmp_path):
