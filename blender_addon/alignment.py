@@ -11,7 +11,7 @@ import imbuf
 import numpy as np
 
 from ..core.errors import InvalidReference, NoArmature, UnderstudyError
-from ..core.pose import openpose_json
+from ..core.pose import keypoint_json
 from ..core.pose.align import Proportions, fit, measure
 from ..core.pose.reference import pose_in
 from .instances import find_person
@@ -93,9 +93,9 @@ def _of_picture(picture: Path) -> Proportions:
         if not beside.is_file():
             raise InvalidReference(
                 f"{picture.name} does not tell where its joints are, and there is no {beside.name} beside it.",
-                f"Draw it by Render Reference, or put OpenPose JSON there. {_BY_HAND}",
+                f"Draw it by Render Reference, or put OpenPose or COCO-WholeBody JSON there. {_BY_HAND}",
             )
-        sequence = openpose_json.read(beside, tuple(_size(picture)))
+        sequence = keypoint_json.read(beside, tuple(_size(picture)))
         if not sequence.present.shape[1]:
             raise InvalidReference(f"{beside.name} shows nobody.", _BY_HAND)
         return fit(sequence.pixels[0, 0], sequence.present[0, 0])

@@ -7,8 +7,8 @@ import numpy as np
 
 from ..core.pose.face import SHAPES
 from . import keyframes
+from .bodies import meshes_of
 from .keyframes import Evaluator
-from .rigs import moves_with
 from .sample_options import Person
 
 
@@ -19,12 +19,7 @@ class FaceShapes:
     """
 
     def __init__(self, scene: bpy.types.Scene, person: Person):
-        entries = person.instancers[-1].instance_collection.all_objects if person.instancers else scene.objects
-        keys = [
-            entry.data.shape_keys
-            for entry in entries
-            if entry.type == "MESH" and entry.data.shape_keys and moves_with(entry, person.armature)
-        ]
+        keys = [mesh.data.shape_keys for mesh in meshes_of(scene, person) if mesh.data.shape_keys]  # type: ignore[union-attr]
         found = [(key, _arkit_names(key)) for key in keys]
         self.key, blocks = max(found, key=lambda each: len(each[1]), default=(None, {}))
         self.names = tuple(blocks)

@@ -16,7 +16,8 @@ _SAME_TIME = 1e-4  # frames: Blender takes a keyframe this near for the frame it
 _TIME_ERROR = 1e-9  # frames
 _STEPS = 48  # of Newton's method, or of bisection where that leaves the bracket
 _CONSTANT, _LINEAR, _BEZIER = (
-    bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items[kind].value for kind in ("CONSTANT", "LINEAR", "BEZIER")
+    bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items[kind].value  # type: ignore[attr-defined]
+    for kind in ("CONSTANT", "LINEAR", "BEZIER")
 )
 
 Channel = tuple[str, int]
@@ -107,12 +108,12 @@ class Evaluator:
             if len(curve.modifiers) or not len(curve.keyframe_points):
                 values[row] = self._by_blender(curve, slice(None))
                 continue
-            blend, points = self._read(curve)
-            alike.setdefault(blend, {})[row] = points
+            key, points = self._read(curve)
+            alike.setdefault(key, {})[row] = points
         for key, some in alike.items():
             rows, blend = list(some), self._blends[key]
-            points = np.array(list(some.values()), float).take(blend.segments, axis=2)
-            values[rows] = np.einsum("ckt,kt->ct", points, blend.shares)
+            controls = np.array(list(some.values()), float).take(blend.segments, axis=2)
+            values[rows] = np.einsum("ckt,kt->ct", controls, blend.shares)
             for row in rows if len(blend.unknown) else ():
                 values[row, blend.unknown] = self._by_blender(curves[row], blend.unknown)
         return values

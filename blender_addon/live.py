@@ -118,7 +118,7 @@ class LivePerson:
         self._place = standing_place((self._attachment.points(worlds[:, None] @ matrices))[0], _UP)
 
     def read(
-        self, depsgraph: bpy.types.Depsgraph, eye: Eye, alignment: Alignment | None = None, occlusion: bool = False, first: int = 1
+        self, depsgraph: bpy.types.Depsgraph, eye: Eye, alignment: Alignment | None, occlusion: bool, first: int
     ) -> Pose:
         """`first` is the first frame of the take: an aligned person's way is scaled from where it stands there.
 

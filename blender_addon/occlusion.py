@@ -10,7 +10,7 @@ import numpy as np
 from mathutils import Vector
 
 from ..core.pose.rig import Attachment
-from .rigs import moves_with
+from .bodies import moves_with
 from .sample_options import Person
 from .viewpoint import Eye
 

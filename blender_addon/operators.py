@@ -43,17 +43,13 @@ class _PersonOperator:
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not context.scene.understudy.people and people.active_armature(context) is None:
-            cls.poll_message_set("Select the armature of your character first")  # type: ignore[attr-defined]
-            return False
-        return True
+        if nobody := people.find_nobody(context):
+            cls.poll_message_set(str(nobody))  # type: ignore[attr-defined]
+        return nobody is None
 
     def person(self, context: bpy.types.Context):
         """Raises `NoArmature`."""
-        settings = context.scene.understudy
-        if not settings.people:
-            return people.add_person(context, people.active_armature(context))
-        person = settings.people[min(settings.active_person, len(settings.people) - 1)]
+        person = people.active_person(context) or people.add_person(context, people.active_armature(context))
         if person.armature is None:
             raise NoArmature("The person has no armature.", "Pick one in the list.")
         return person
@@ -132,11 +128,8 @@ class Generate(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if session.busy:
-            cls.poll_message_set("A take is being made: wait for it, or cancel it")
-            return False
-        if part_export.is_drawing():
-            cls.poll_message_set("Body parts are being drawn: wait for them, or press Esc")
+        if work := part_export.find_work():
+            cls.poll_message_set(work)
             return False
         problem = plan.find_problem(context) or plan.find_missing_reference(context) or plan.find_engine_limit(context)
         if problem:
@@ -164,9 +157,9 @@ class ResumeTake(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if session.busy:
-            cls.poll_message_set("A take is being made: wait for it, or cancel it")
-        return not session.busy
+        if work := part_export.find_work():
+            cls.poll_message_set(work)
+        return work is None
 
     def execute(self, context):
         remembered, takes = context.scene.understudy.unfinished, preferences().takes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,12 +15,15 @@ from .modal import Stage
 from .part_pictures import part_pictures
 from .session import session
 
+_TICK = 0.004  # seconds of work between two events
 _stage = Stage()
 
 
-def is_drawing() -> bool:
-    """Whether body parts are being drawn, which goes from frame to frame as a take's sampling does."""
-    return _stage.running
+def find_work() -> str | None:
+    """What is being done that goes from frame to frame, so that nothing else can, for people; None where nothing is."""
+    if session.busy:
+        return "A take is being made: wait for it, or cancel it"
+    return "Body parts are being drawn: wait for them, or press Esc" if _stage.running else None
 
 
 class ExportParts(bpy.types.Operator):
@@ -33,11 +37,8 @@ class ExportParts(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if session.busy:
-            cls.poll_message_set("A take is being made: wait for it, or cancel it")
-            return False
-        if is_drawing():
-            cls.poll_message_set("Body parts are being drawn")
+        if work := find_work():
+            cls.poll_message_set(work)
             return False
         if problem := plan.find_problem(context):
             cls.poll_message_set(str(problem))
@@ -72,8 +73,10 @@ class ExportParts(bpy.types.Operator):
             return {"CANCELLED"}
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
+        deadline = time.perf_counter() + _TICK
         try:
-            next(self._writing)
+            while time.perf_counter() < deadline:
+                next(self._writing)
         except StopIteration:
             self.cancel(context)
             return {"FINISHED"}

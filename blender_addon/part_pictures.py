@@ -11,13 +11,14 @@ from ..core.pose.bones.roles import Role
 from ..core.pose.mannequin import statures
 from ..core.pose.mesh_parts import ROLES, draw_parts, part_numbers
 from ..core.pose.surface import Lens
+from .bodies import meshes_of
 from .instances import space_of
 from .sample_options import Person, SampleOptions
 from .sampling import Found, Sampling, validate
 from .viewpoint import look
 
 _SLICE = 0.02  # seconds of sampling between two steps
-_WEIGHTS_AT_ONCE = 5_000
+_WEIGHTS_AT_ONCE = 1_000  # a few milliseconds' worth
 
 
 class _Skin:
@@ -115,9 +116,8 @@ def _skins(scene: bpy.types.Scene, found: Found) -> list[_Skin]:
             bone = bone.parent
         return -1 if bone is None else roles[bone.name]
 
-    members = person.instancers[-1].instance_collection.all_objects if person.instancers else scene.objects
     return [
         _Skin(mesh, person, np.array([role_of(person.armature.data.bones.get(group.name)) for group in mesh.vertex_groups]))
-        for mesh in members
-        if mesh.type == "MESH" and not mesh.hide_render and mesh.find_armature() == person.armature and mesh.vertex_groups
+        for mesh in meshes_of(scene, person)
+        if not mesh.hide_render and mesh.find_armature() == person.armature and mesh.vertex_groups
     ]

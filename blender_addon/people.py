@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import bpy
 
+from ..core.errors import NoArmature
 from . import mapping
 from .alignment import find_alignment
 from .sample_options import Alignment, Person
@@ -32,6 +33,13 @@ def active_owner(context: bpy.types.Context) -> bpy.types.Object | None:
     """Whose bones are looked at: the armature of the person chosen in the list, or the active one where the list is empty."""
     person = active_person(context)
     return person.armature if person else active_armature(context)
+
+
+def find_nobody(context: bpy.types.Context) -> NoArmature | None:
+    """That there is nobody of whom a take could be made, if so."""
+    if context.scene.understudy.people or active_armature(context):
+        return None
+    return NoArmature("No person is in the list, and no armature is active.")
 
 
 def add_person(context: bpy.types.Context, armature: bpy.types.Object) -> UnderstudyPerson:

@@ -9,7 +9,7 @@ import bpy
 from ..core.errors import EmptyRange, InvalidReference, InvalidRequest, InvalidWeights, NoArmature, NoCamera, UnderstudyError
 from ..core.protocol import MAX_FRAMES, JobRequest
 from .generation import GenerationPlan
-from .people import active_armature, alignments_of, frames_of, people_of
+from .people import active_armature, alignments_of, find_nobody, frames_of, people_of
 from .preferences import preferences
 from .properties import find_engine
 from .sample_options import SampleOptions, View
@@ -19,8 +19,8 @@ from .session import TakePlan
 def find_problem(context: bpy.types.Context) -> UnderstudyError | None:
     """The first thing that keeps a take from being made, as far as a look at the settings tells. Cheap: for `poll`."""
     settings = context.scene.understudy
-    if not settings.people and active_armature(context) is None:
-        return NoArmature("No person is in the list, and no armature is active.")
+    if nobody := find_nobody(context):
+        return nobody
     for person in settings.people:
         if person.armature is None:
             return NoArmature("A person in the list has no armature.")

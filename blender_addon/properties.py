@@ -59,7 +59,8 @@ class UnderstudyPerson(bpy.types.PropertyGroup):
             ("OWN", "As They Are", "The armature's own"),
             (
                 "PICTURE", "Reference Picture",
-                "Those of the pose that Render Reference keeps in its picture, else of the OpenPose JSON of the picture's name",
+                "Those of the pose that Render Reference keeps in its picture, else of the OpenPose or COCO-WholeBody JSON of "
+                "the picture's name",
             ),
             ("POINTS", "Placed Points", "Those of the joints placed by hand on the reference picture"),
             ("ARMATURE", "Another Armature", "Those of the rest pose of the armature that the reference was drawn from"),

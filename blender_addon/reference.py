@@ -9,7 +9,7 @@ import bpy
 
 from ..core.errors import NoCamera, PoseError
 from ..core.pose.reference import with_pose
-from .rigs import moves_with
+from .bodies import moves_with
 from .sample_options import Person, SampleOptions
 from .sampling import sample
 from .storage import file_name, make_folder, save

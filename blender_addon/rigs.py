@@ -15,6 +15,7 @@ from ..core.pose.rig import Attachment, Posed
 from ..core.pose.structure import Bones
 from . import keyframes
 from .aliases import find_aliases
+from .bodies import meshes_of
 from .instances import space_of
 from .kinematics import PoseMotion, find_pose_obstacle
 from .sample_options import Person
@@ -48,14 +49,13 @@ def _poses(armature: bpy.types.Object) -> Iterator[Bones]:
     deform = np.empty(len(row), bool)
     bones.foreach_get("use_deform", deform)
 
-    def ends(owners, head: str, tail: str) -> Iterator[np.ndarray]:
-        for name in (head, tail):
-            buffer = np.empty(len(row) * 3, np.float32)
-            owners.foreach_get(name, buffer)
-            yield buffer.reshape(-1, 3).astype(float)
+    def read(owners, what: str) -> np.ndarray:
+        buffer = np.empty(len(row) * 3, np.float32)
+        owners.foreach_get(what, buffer)
+        return buffer.reshape(-1, 3).astype(float)
 
-    yield Bones(tuple(row), parents, *ends(bones, "head_local", "tail_local"), deform)
-    yield Bones(tuple(row), parents, *ends(armature.pose.bones, "head", "tail"), deform)
+    for owners, head, tail in ((bones, "head_local", "tail_local"), (armature.pose.bones, "head", "tail")):
+        yield Bones(tuple(row), parents, read(owners, head), read(owners, tail), deform)
     lengths = np.array([bone.length for bone in bones])[:, None]
     for matrices in _keyed_poses(armature, tuple(row)):
         heads = matrices[:, :3, 3]
@@ -67,7 +67,7 @@ def _keyed_poses(armature: bpy.types.Object, bones: Sequence[str]) -> Iterator[n
     if not keyframes.curves_of(armature) or keyframes.find_obstacle(armature) or find_pose_obstacle(armature, bones):
         return
     frames = np.unique(np.linspace(*armature.animation_data.action.frame_range, _FRAMES_TRIED).round()).astype(int)
-    motion = PoseMotion(armature, bones, keyframes.Evaluator(frames))
+    motion = PoseMotion(armature, bones, keyframes.Evaluator(frames.tolist()))
     for _ in motion.prepare():
         pass
     yield from motion.matrices(slice(None)).astype(float)
@@ -77,8 +77,8 @@ class Rig:
     """One person's armature: its bones that play a role, and their matrices so far."""
 
     def __init__(self, person: Person, detection: Detection):
-        self._name, self._armature, _, self._instancers = person
-        self._detection, armature = detection, person.armature
+        self._person, self._armature, self._detection = person, person.armature, detection
+        armature = person.armature
         bones = [armature.data.bones[bone] for bone in detection.bones.values()]
         lengths = np.array([bone.length for bone in bones])
         self._rest = Posed(tuple(detection.bones), np.array([bone.matrix_local for bone in bones], float), lengths)
@@ -97,7 +97,7 @@ class Rig:
         milliseconds: characters can have a million vertices. Raises `ReferenceError` where one is deleted or edited meanwhile.
         """
         most = 0
-        for mesh in list(self._instancers[-1].instance_collection.all_objects if self._instancers else scene.objects):
+        for mesh in meshes_of(scene, self._person):
             follows = self._count_followed(mesh)
             if follows <= most:
                 continue
@@ -113,7 +113,7 @@ class Rig:
         armature = evaluated(self._armature, depsgraph)
         armature.pose.bones.foreach_get("matrix", self._buffer)
         columns = self._buffer.reshape(-1, 4, 4)[self._rows]  # Blender hands matrices out column by column
-        world = space_of(self._instancers, depsgraph) @ armature.matrix_world
+        world = space_of(self._person.instancers, depsgraph) @ armature.matrix_world
         return columns.transpose(0, 2, 1).astype(float), np.array(world)
 
     def keep(self, matrices: Iterable[np.ndarray], worlds: Iterable[np.ndarray]) -> None:
@@ -135,13 +135,13 @@ class Rig:
 
     def samples(self) -> RigSamples:
         return RigSamples(
-            self._name, self._armature.name, self._detection, self._rest,
+            self._person.name, self._armature.name, self._detection, self._rest,
             self._head_vertices, self._matrices, self._worlds, self._hidden,
         )  # fmt: skip
 
     def _count_followed(self, mesh: bpy.types.Object) -> int:
-        """How many of the bones move `mesh`; 0 for what is no mesh of this armature, or follows not the head."""
-        if mesh.type != "MESH" or self._detection.mapping[Role("head")] not in mesh.vertex_groups:
+        """How many of the bones move `mesh`; 0 for what is not skinned by this armature, or follows not the head."""
+        if self._detection.mapping[Role("head")] not in mesh.vertex_groups:
             return 0
         if not any(modifier.type == "ARMATURE" and modifier.object == self._armature for modifier in mesh.modifiers):
             return 0
@@ -176,16 +176,6 @@ class Rig:
 
 def _weight(vertex: bpy.types.MeshVertex, group: int) -> float:
     return next((entry.weight for entry in vertex.groups if entry.group == group), 0.0)
-
-
-def moves_with(entry: bpy.types.Object, armature: bpy.types.Object) -> bool:
-    """Whether `entry` is skinned by the armature, or a descendant of it."""
-    if entry.find_armature() == armature:
-        return True
-    above = entry.parent
-    while above is not None and above != armature:
-        above = above.parent
-    return above is not None
 
 
 def evaluated(armature: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bpy.types.Object:

@@ -58,8 +58,8 @@ def bench_skeletons(clip: PoseClip) -> None:
 
     race = Race({"ours": ours, **{name: peer(draw) for name, draw in controlnet_aux.load().items()}}, SKELETON_ROUNDS)
     print(
-        f"skeletons   {len(clip) / race.seconds('ours'):8.1f} frames/s at {width} x {height}; controlnet_aux's OpenPose drawing "
-        f"takes {race.told('openpose', 'ours')}, its DWPose drawing {race.told('dwpose', 'ours')} as long"
+        f"skeletons   {len(clip) / race.seconds('ours'):8.1f} frames/s at {width} x {height}; controlnet_aux's OpenPose "
+        f"drawing takes {race.told('openpose', 'ours')}, its DWPose drawing {race.told('dwpose', 'ours')} as long"
     )
 
 

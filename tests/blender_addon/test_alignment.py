@@ -17,6 +17,7 @@ from understudy.core.pose.align import measure
 from understudy.core.pose.skeleton import BODY_NAMES, INDEX
 
 SIZE = (300, 600)
+COCO_PARTS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 
 
 @pytest.fixture
@@ -76,6 +77,16 @@ def test_openpose_json_beside_the_picture_tells_the_proportions(person, tmp_path
     content = {"version": 1.3, "people": [{"pose_keypoints_2d": triples}], "canvas_width": SIZE[0], "canvas_height": SIZE[1]}
     (tmp_path / "reference.json").write_text(json.dumps(content))
     assert openpose_json.read(tmp_path / "reference.json").present.sum() == 18
+    assert leg_over_trunk(find_alignment(person).proportions) == pytest.approx(1.4 * 0.491 / 0.286, rel=0.15)
+
+
+def test_coco_wholebody_json_beside_the_picture_tells_the_proportions(person, tmp_path):
+    person.align_to = "PICTURE"
+    joints = body(1.4)
+    order = ["nose", *(f"{side}_{part}" for part in COCO_PARTS for side in ("left", "right"))]
+    annotation = {"image_id": 1, "keypoints": [number for name in order for number in (*joints[name], 2)]}
+    picture = {"id": 1, "file_name": "reference.png", "width": SIZE[0], "height": SIZE[1]}
+    (tmp_path / "reference.json").write_text(json.dumps({"images": [picture], "annotations": [annotation]}))
     assert leg_over_trunk(find_alignment(person).proportions) == pytest.approx(1.4 * 0.491 / 0.286, rel=0.15)
 
 

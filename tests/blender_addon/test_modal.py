@@ -98,10 +98,11 @@ def test_points_of_a_person_who_was_removed_go_to_nobody(scene, character):
     assert not scene.understudy.people[0].points
 
 
-def test_no_take_is_made_while_body_parts_are_drawn(scene, character):
-    assert bpy.ops.understudy.generate.poll()
+def test_no_take_is_made_or_fetched_while_body_parts_are_drawn(scene, character):
+    assert bpy.ops.understudy.generate.poll() and bpy.ops.understudy.resume_take.poll()
     part_export._stage.put(lambda: None)
     assert not bpy.ops.understudy.generate.poll()
+    assert not bpy.ops.understudy.resume_take.poll()
     assert not bpy.ops.understudy.export_parts.poll()
     part_export._stage.close()
     assert bpy.ops.understudy.export_parts.poll()
@@ -121,4 +122,4 @@ def test_drawing_of_body_parts_ends_where_the_scene_is_changed(scene, character,
     part_export._stage.put(lambda: None)
     assert part_export.ExportParts.modal(exporter, bpy.context, SimpleNamespace(type="TIMER")) == {"CANCELLED"}
     assert exporter.reported[0][0] == {"ERROR"}
-    assert not part_export.is_drawing()
+    assert part_export.find_work() is None
