@@ -16,9 +16,10 @@ def test_the_content_tells_what_the_file_is(two_people, tmp_path):
     expected = openpose_json.read(tmp_path / "folder")
     for name in ("folder", "list.json", "coco.json"):
         read = keypoint_json.read(tmp_path / name)
-        np.testing.assert_array_equal(read.present[..., WITHOUT_NECK], expected.present[..., WITHOUT_NECK])
-        both = read.present & expected.present
-        np.testing.assert_allclose(read.pixels[both], expected.pixels[both], atol=1e-3)
+        present = expected.present[..., WITHOUT_NECK]
+        np.testing.assert_array_equal(read.present[..., WITHOUT_NECK], present)
+        pixels = (sequence.pixels[..., WITHOUT_NECK, :][present] for sequence in (read, expected))
+        np.testing.assert_allclose(*pixels, atol=1e-3)
 
 
 def test_a_file_that_does_not_tell_its_canvas_has_the_one_given(two_people, tmp_path):
