@@ -17,7 +17,7 @@ from typing import IO, Any
 @dataclass(frozen=True)
 class Generate:
     """To the worker: draw this job. Paths are the server's own; `settings` is `GenerationSettings.to_json()`, `weights` the
-    folder with one of each engine's in it."""
+    folder with one of each engine's in it; the first `drawn` frames are there already."""
 
     job: str
     clip: str
@@ -25,6 +25,7 @@ class Generate:
     settings: dict[str, Any]
     weights: str
     checkpoint: str | None
+    drawn: int = 0
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,7 @@ class JobRun:
             settings=self._settings.to_json(),
             weights=str(self._jobs.weights),
             checkpoint=str(self._folder.checkpoint),
+            drawn=self._job.frames_done,
         )
         second_try.generate(self._worker, request, self._job.frames_total, self._on_progress)
 

@@ -132,7 +132,7 @@ class Drawer:
             checkpoint = Path(request.checkpoint) if request.checkpoint else None
             with full_disk_named("what the job keeps of its latents"):
                 engine = self._loaded(settings, Path(request.weights), len(clip))
-                engine.generate(clip, references, settings, on_progress, checkpoint)
+                engine.generate(clip, references, settings, on_progress, checkpoint, request.drawn)
         except Cancelled as error:
             return Failed(error.to_json())
         except UnderstudyError as error:

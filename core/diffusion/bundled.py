@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -41,6 +42,11 @@ class Posed:
     def __getitem__(self, frames: slice | Tensor) -> Posed:
         return Posed(**{entry.name: getattr(self, entry.name)[frames] for entry in fields(self)})
 
+    @classmethod
+    def join(cls, parts: Sequence[Posed]) -> Posed:
+        """Of poses in a row."""
+        return cls(*(torch.cat([getattr(part, entry.name) for part in parts]) for entry in fields(cls)))
+
 
 class Understudy(nn.Module):
     def __init__(self, autoencoder: AutoencoderConfig | None = None, denoiser: DenoiserConfig | None = None):
@@ -63,8 +69,8 @@ class Understudy(nn.Module):
 
     def pose(self, seen: Seen, body: Body, width: int = WIDTH, height: int = HEIGHT) -> Posed:
         """Bodies [T] in the window's pixels."""
-        parts = [self._pose(seen, body[start : start + CHUNK], width, height) for start in range(0, len(body.turn), CHUNK)]
-        return Posed(*(torch.cat([getattr(part, entry.name) for part in parts]) for entry in fields(Posed)))
+        chunks = range(0, len(body.turn), CHUNK)
+        return Posed.join([self._pose(seen, body[start : start + CHUNK], width, height) for start in chunks])
 
     def _pose(self, seen: Seen, body: Body, width: int, height: int) -> Posed:
         spots = spots_of(body, width, height)

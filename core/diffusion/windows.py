@@ -38,6 +38,14 @@ def plan(frames: int, size: int, overlap: int, layout: Layout = "aligned", strid
     return torch.stack(rows)
 
 
+def relay(frames: int, size: int, overlap: int) -> list[range]:
+    """The windows of a clip that is drawn from its beginning to its end, each going on from the last `overlap` frames of the one
+    before. All are `size` long but the first, which is shorter, so that there soon is something to see."""
+    new = size - overlap
+    first = frames - new * max(0, math.ceil((frames - size) / new))
+    return [range(0, first), *(range(stop - size, stop) for stop in range(first + new, frames + 1, new))]
+
+
 def fuse(windows: Tensor, predict: Callable[[Tensor], Tensor], fusion: Fusion = "triangle", batch: int = 1) -> Tensor:
     """The windows' predictions fused to one for the clip, f32 [frames, ...].
 

@@ -123,6 +123,7 @@ class ClipDiffusionEngine(ABC):
         settings: GenerationSettings,
         on_progress: OnProgress,
         checkpoint: Path | None = None,
+        drawn: int = 0,
         initial_latents: Tensor | None = None,
         return_latents: bool = False,
     ) -> Tensor | None:
@@ -138,7 +139,7 @@ class ClipDiffusionEngine(ABC):
 
         kept = Checkpoint(checkpoint, fingerprint(clip, [reference], settings)) if checkpoint else None
         picture = pad(reference, width, height)
-        latents = self.render(controls, len(clip), picture, settings, on_progress, kept, initial_latents)
+        latents = self.render(controls, len(clip), picture, settings, on_progress, kept, initial_latents, drawn)
         return latents if return_latents else None
 
     def render(
@@ -150,6 +151,7 @@ class ClipDiffusionEngine(ABC):
         on_progress: OnProgress,
         checkpoint: Checkpoint | None = None,
         initial_latents: Tensor | None = None,
+        drawn: int = 0,
     ) -> Tensor:
         """Draw `frames` frames of control pictures and a reference `picture` that have the canvas's size; the latents."""
         with torch.inference_mode(), shortage_named(f"A window of {settings.width} x {settings.height}"):
@@ -170,7 +172,7 @@ class ClipDiffusionEngine(ABC):
             decode = preview if settings.decoder == "tiny" else full
             noise = initial_latents.to(self.device)
             predict = self._predictor(take, len(noise), settings, path.times, on_progress)
-            return draw(predict, noise, path, decode, on_progress, checkpoint, preview, count=frames)
+            return draw(predict, noise, path, decode, on_progress, checkpoint, preview, frames, drawn)
 
     def _predictor(
         self, take: Take, frames: int, settings: GenerationSettings, times: list[float], on_progress: OnProgress

@@ -33,12 +33,13 @@ def draw(
     checkpoint: Checkpoint | None = None,
     preview: Decode | None = None,
     count: int | None = None,
+    drawn: int = 0,
 ) -> Tensor:
     """Denoise `noise` f32 [T, C, h, w], or go on where `checkpoint` was left, and send the frames as they are decoded.
 
     `predict` and `path` as for `sampler.denoise`. `preview` decodes the middle frame after each step, roughly but fast; None:
-    `decode`. Of a clip that was lengthened for the model's sake only the first `count` frames are sent. All clean latents are
-    returned.
+    `decode`. Of a clip that was lengthened for the model's sake only the first `count` frames are sent, and of these only what
+    comes with and after frame `drawn`. All clean latents are returned.
     """
     latents, done = noise, 0
     if checkpoint and (kept := checkpoint.load()):
@@ -54,7 +55,7 @@ def draw(
 
     latents = sampler.denoise(predict, latents, path, done, on_step)
     wanted, batch = latents[:count], decode_batch(PIXELS * latents.shape[-1] * latents.shape[-2])
-    for start in range(0, len(wanted), batch):
+    for start in range(drawn // batch * batch, len(wanted), batch):
         for index, image in enumerate(decode(wanted[start : start + batch]), start):
             on_progress(FrameReady(index, image))
     return latents

@@ -46,7 +46,7 @@ class PreviewReady:
 class FrameReady:
     """Frame `index` (from 0), final, uint8 [H, W, 3] RGB, or [H, W, 4] RGBA where the background is transparent.
 
-    Frames come in order, each once; some may come before the last step.
+    Frames come in order, each once, from the first that a job is asked for; some may come before the last step.
     """
 
     index: int
@@ -102,10 +102,12 @@ class Engine(Protocol):
         settings: GenerationSettings,
         on_progress: OnProgress,
         checkpoint: Path | None = None,
+        drawn: int = 0,
     ) -> None:
         """Draw every frame of `clip`; the frames are told through `on_progress`, not returned.
 
         `references` are one a person of the clip, in its order. With `checkpoint`, the latents are kept in that file after
-        each step, and a file found there (of this very job) is gone on from. Same inputs, seed and device: the same bytes.
+        each step, and a file found there (of this very job) is gone on from; the first `drawn` frames, told before, are then not drawn
+        again as far as that saves work. Same inputs, seed and device: the same bytes.
         Raises `InvalidRequest`, `OutOfMemory`.
         """

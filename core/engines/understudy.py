@@ -7,7 +7,8 @@ the frames that it shares with the last: frames are ready long before the clip i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from ..diffusion.attention import set_attention_backend
 from ..diffusion.body import Body, body_of
 from ..diffusion.bundled import CELL, HEIGHT, SHARED_NOISE, WIDTH, Posed, Seen, Understudy
 from ..diffusion.sampler import FlowPath, initial_noise
-from ..diffusion.windows import plan
+from ..diffusion.windows import relay
 from ..pose.clip import PoseClip
 from ..pose.skeleton import INDEX
 from ..protocol import GenerationSettings
@@ -67,12 +68,13 @@ class UnderstudyEngine:
         settings: GenerationSettings,
         on_progress: OnProgress,
         checkpoint: Path | None = None,
+        drawn: int = 0,
     ) -> None:
         """See `Engine.generate`."""
         self.spec.check(settings, len(clip.people))
         mixed = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
         with torch.inference_mode(), mixed, shortage_named(f"A window of {settings.context_frames} frames"):
-            Drawing(self.model, self._window, clip, references, settings, on_progress, checkpoint).run()
+            Drawing(self.model, self._window, clip, references, settings, on_progress, checkpoint).run(drawn)
 
 
 @dataclass(frozen=True)
@@ -134,11 +136,13 @@ class Drawing:
         flat = matte[0, 0].cpu().numpy()
         return self._model.see(shown, matte, body), cv2.warpAffine(flat, window.to_picture(0), (width, height))
 
-    def run(self) -> None:
-        """Draw window after window of frames, and in each one person after the other."""
+    def run(self, drawn: int) -> None:
+        """Draw window after window of frames, and in each one person after the other. The first `drawn` frames are not wanted."""
         frames, people = len(self._clip), len(self._figures)
-        windows = plan(frames, self._settings.context_frames, self._settings.context_overlap)
-        steps = len(windows) * people * self._settings.steps
+        windows = relay(frames, self._settings.context_frames, self._settings.context_overlap)
+        a_window = people * self._settings.steps
+        new = [range(*stops) for stops in itertools.pairwise([0, *(window.stop for window in windows)])]
+        poses = [Poses(self._pose_of(figure), new) for figure in self._figures]
         path = FlowPath(self._settings.steps)
         width, height = self._window
         shape = (self._model.autoencoder.mean.shape[1], height // CELL, width // CELL)
@@ -146,33 +150,51 @@ class Drawing:
         for person in range(people):
             noise[person] = initial_noise(frames, shape, self._settings.seed + person, SHARED_NOISE)
         noise = noise.to(self._device)
-        kept = self._kept.load() if self._kept else None
-        latents, done = (kept.latents.to(self._device), kept.step) if kept else (noise.clone(), 0)
-        step, ready = 0, 0
-        for window in windows.tolist():
-            rows = slice(window[0], window[-1] + 1)
+        latents, step, ready = noise.clone(), 0, 0
+        done = self._go_on(latents, windows, a_window, drawn)
+        for index, window in enumerate(windows):
+            if window.stop <= drawn and step + a_window <= done:
+                step, ready = step + a_window, window.stop
+                continue
+            rows = slice(window.start, window.stop)
             layers = []
             for person, figure in enumerate(self._figures):
-                layer = Layer(figure, self._model.pose(figure.seen, figure.body[rows], width, height), latents[person, rows])
+                layer = Layer(figure, poses[person].over(window), latents[person, rows])
                 layers.append(layer)
                 for number in range(self._settings.steps):
                     step += 1
                     if step > done:
                         self._tell(Working())
                         self._model.step(
-                            layer.latents, noise[person, rows], ready - window[0], path, number, layer.posed, figure.seen,
+                            layer.latents, noise[person, rows], ready - window.start, path, number, layer.posed, figure.seen,
                             self._settings.guidance if number < self._settings.guided_steps else 1.0,
                         )  # fmt: skip
                         if self._kept:
-                            self._kept.save(Kept(latents, step))
+                            self._kept.save(Kept(latents[:, windows[max(0, index - 1)].start : window.stop], step))
                         if number == 0:
                             self._tell(PreviewReady(step, self._preview(layers, rows.start, len(window) // 2)))
-                        self._tell(StepDone(step, steps))
+                        self._tell(StepDone(step, len(windows) * a_window))
             while ready < rows.stop:
-                some = range(ready, min(ready + DECODED, rows.stop))
+                some = range(ready, min(ready + (DECODED if ready else 1), rows.stop))  # the first as soon as can be
                 for frame, picture in zip(some, self._pictures(layers, rows.start, some), strict=True):
                     self._tell(FrameReady(frame, to_bytes(picture)))
                 ready = some.stop
+
+    def _go_on(self, latents: Tensor, windows: Sequence[range], a_window: int, drawn: int) -> int:
+        """How many steps, `a_window` of them in each, are done already. Kept are the latents of the window that the last of them
+        was in, and of the one before, whose frames may not all have been told; all before must be among the first `drawn`."""
+        kept = self._kept.load() if self._kept else None
+        if kept is None:
+            return 0
+        index = (kept.step - 1) // a_window
+        frames = range(windows[max(0, index - 1)].start, windows[index].stop)
+        if drawn < frames.start:
+            return 0
+        latents[:, frames.start : frames.stop] = kept.latents.to(self._device)
+        return kept.step
+
+    def _pose_of(self, figure: Figure) -> Callable[[range], Posed]:
+        return lambda frames: self._model.pose(figure.seen, figure.body[frames.start : frames.stop], *self._window)
 
     def _pictures(self, layers: list[Layer], first: int, frames: range) -> Iterator[np.ndarray]:
         """Frames f32 [H, W, 4] of a window that begins at `first`: the farthest person first."""
@@ -198,6 +220,20 @@ class Layer:
     figure: Figure
     posed: Posed
     latents: Tensor
+
+
+class Poses:
+    """The poses of one person, each made once though windows share them."""
+
+    def __init__(self, make: Callable[[range], Posed], stretches: Sequence[range]):
+        """`make` gives those of a stretch of frames; `stretches` are what each window adds to the ones before it."""
+        self._make, self._stretches = make, stretches
+        self._made: dict[range, Posed] = {}
+
+    def over(self, window: range) -> Posed:
+        needed = [stretch for stretch in self._stretches if stretch.start < window.stop and stretch.stop > window.start]
+        self._made = {stretch: self._made[stretch] if stretch in self._made else self._make(stretch) for stretch in needed}
+        return Posed.join(list(self._made.values()))[-len(window) :]
 
 
 def parts_of(reference: Reference) -> list[np.ndarray]:

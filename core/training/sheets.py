@@ -14,7 +14,7 @@ from torch import Tensor
 from ..diffusion.body import Body, body_of
 from ..diffusion.bundled import CELL, CHUNK, SHARED_NOISE, Seen, Understudy
 from ..diffusion.sampler import FlowPath, initial_noise
-from ..diffusion.windows import plan
+from ..diffusion.windows import relay
 from .heldout import Generated, held_out
 from .shots import REFERENCES, Shot
 
@@ -59,8 +59,8 @@ def generate(model: Understudy, shot: Shot, trial: Trial) -> Generated:
     shape = model.autoencoder.mean.shape[1], height // CELL, width // CELL
     noise = initial_noise(count, shape, trial.seed, trial.shared_noise)
     latents, details, ready = noise.clone(), [], 0
-    for window in plan(count, trial.window, trial.overlap).tolist():
-        rows = slice(window[0], window[-1] + 1)
+    for window in relay(count, trial.window, trial.overlap):
+        rows = slice(window.start, window.stop)
         posed = model.pose(seen, body[rows], width, height)
         for number in range(trial.steps):
             known = seen if trial.reference else None

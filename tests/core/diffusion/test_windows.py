@@ -1,8 +1,10 @@
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from understudy.core.diffusion.windows import fuse, plan
+from understudy.core.diffusion.windows import fuse, plan, relay
 
 
 @given(st.integers(1, 300), st.integers(1, 32), st.data())
@@ -14,6 +16,16 @@ def test_aligned_windows_cover_every_frame_in_order_and_end_with_the_clip(frames
     assert (rows.diff(dim=1) == 1).all()
     steps = rows[:, 0].diff()
     assert ((steps > 0) & (steps <= size - overlap)).all()
+
+
+@given(st.integers(1, 300), st.integers(1, 32), st.data())
+def test_windows_in_relay_go_on_from_each_other_and_end_with_the_clip(frames, size, data):
+    overlap = data.draw(st.integers(0, size - 1))
+    first, *rest = windows = relay(frames, size, overlap)
+    assert first.start == 0 and min(frames, overlap + 1) <= len(first) <= size and windows[-1].stop == frames
+    assert all(len(window) == size for window in rest)
+    assert all(before.stop - after.start == overlap for before, after in itertools.pairwise(windows))
+    assert len(windows) == len(plan(frames, size, overlap))
 
 
 @given(st.integers(1, 300), st.integers(2, 32), st.integers(1, 4), st.data())

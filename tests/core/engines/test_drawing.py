@@ -121,3 +121,8 @@ def test_a_fingerprint_tells_clips_pictures_and_settings_apart():
     ]
     assert len({fingerprint(*each) for each in given}) == len(given)
     assert fingerprint(*given[0]) == fingerprint(clip(1), [picture.copy()], GenerationSettings())
+
+
+def test_frames_that_were_told_before_are_not_decoded_again():
+    _, told = run(drawn=11)
+    assert [p.index for p in told[8:]] == list(range(8, 20))  # decoded eight at a time

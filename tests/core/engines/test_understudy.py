@@ -65,7 +65,7 @@ def reference() -> Reference:
     return Reference(picture, matte, pose)
 
 
-def run(engine, clip, reference, settings=SETTINGS, checkpoint=None, stop_after=None):
+def run(engine, clip, reference, settings=SETTINGS, checkpoint=None, stop_after=None, drawn=0):
     told = []
 
     def on_progress(progress):
@@ -75,7 +75,7 @@ def run(engine, clip, reference, settings=SETTINGS, checkpoint=None, stop_after=
 
     references = [reference] * len(clip.people)
     try:
-        engine.generate(clip, references, settings, on_progress, checkpoint)
+        engine.generate(clip, references, settings, on_progress, checkpoint, drawn)
     except Cancelled:
         if stop_after is None:
             raise
@@ -140,6 +140,27 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(engine, clip, reference, tmp_pa
     told = run(engine, clip, reference, checkpoint=checkpoint)
     assert [p.step for p in told if isinstance(p, StepDone)] == [6]
     assert np.array_equal(frames(told), frames(run(engine, clip, reference)))
+
+
+def test_a_job_that_is_gone_on_with_leaves_out_what_was_drawn(engine, reference, tmp_path, monkeypatch):
+    """Of four windows the third was begun, and the frames of the first two are there."""
+    clip, checkpoint = people(0.0, frames=10), tmp_path / "latents.safetensors"
+    whole = frames(run(engine, clip, reference))
+    run(engine, clip, reference, checkpoint=checkpoint, stop_after=8)
+    posed, original = [], engine.model.pose
+    monkeypatch.setattr(engine.model, "pose", lambda seen, body, *size: posed.append(len(body.turn)) or original(seen, body, *size))
+    told = run(engine, clip, reference, checkpoint=checkpoint, drawn=6)
+    assert [p.step for p in told if isinstance(p, StepDone)] == [9, 10, 11, 12]
+    indices = [p.index for p in told if isinstance(p, FrameReady)]
+    assert indices == [6, 7, 8, 9] and np.array_equal(frames(told), whole[6:])
+    assert sum(posed) == 6  # of the third window, two of whose frames are the second's, and of the fourth
+
+
+def test_each_frames_pose_is_made_once_though_windows_share_it(engine, reference, monkeypatch):
+    posed, original = [], engine.model.pose
+    monkeypatch.setattr(engine.model, "pose", lambda seen, body, *size: posed.append(len(body.turn)) or original(seen, body, *size))
+    run(engine, people(0.0, frames=10), reference, dataclasses.replace(SETTINGS, steps=1, context_overlap=3))
+    assert sum(posed) == 10
 
 
 def test_a_checkpoint_of_another_job_is_not_gone_on_from(engine, clip, reference, tmp_path):
