@@ -104,18 +104,20 @@ def test_jobs_that_ended_long_ago_are_forgotten_at_the_start(start_server, tmp_p
 
 
 def test_every_acknowledged_job_survives_the_server(start_server):
-    """kill -9 in the middle of submitting, again and again."""
+    """kill -9 in the middle of submitting, again and again: a moment after the second that was acknowledged."""
     acknowledged = set()
     for round_number in range(4):
         server = start_server()
         # A long first job keeps the queue from being worked off.
         parts = server.parts(steps=1000)
-        threading.Timer(0.15 + 0.05 * round_number, server.process.kill).start()
+        known = len(acknowledged)
         try:
             while True:
                 response = server.post(parts)
                 if response.status_code == 202:
                     acknowledged.add(response.json()["id"])
+                    if len(acknowledged) == known + 2:
+                        threading.Timer(0.01 * round_number, server.process.kill).start()
                 else:
                     assert response.json()["error"] == "QueueFull"
         except httpx.TransportError:
