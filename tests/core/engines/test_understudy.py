@@ -142,13 +142,24 @@ def test_a_stopped_job_goes_on_to_the_same_bytes(engine, clip, reference, tmp_pa
     assert np.array_equal(frames(told), frames(run(engine, clip, reference)))
 
 
+def count_poses(engine, monkeypatch) -> list[int]:
+    """How many are made at a time, from now on."""
+    counts, original = [], engine.model.pose
+
+    def pose(seen, body, *size):
+        counts.append(len(body.turn))
+        return original(seen, body, *size)
+
+    monkeypatch.setattr(engine.model, "pose", pose)
+    return counts
+
+
 def test_a_job_that_is_gone_on_with_leaves_out_what_was_drawn(engine, reference, tmp_path, monkeypatch):
     """Of four windows the third was begun, and the frames of the first two are there."""
     clip, checkpoint = people(0.0, frames=10), tmp_path / "latents.safetensors"
     whole = frames(run(engine, clip, reference))
     run(engine, clip, reference, checkpoint=checkpoint, stop_after=8)
-    posed, original = [], engine.model.pose
-    monkeypatch.setattr(engine.model, "pose", lambda seen, body, *size: posed.append(len(body.turn)) or original(seen, body, *size))
+    posed = count_poses(engine, monkeypatch)
     told = run(engine, clip, reference, checkpoint=checkpoint, drawn=6)
     assert [p.step for p in told if isinstance(p, StepDone)] == [9, 10, 11, 12]
     indices = [p.index for p in told if isinstance(p, FrameReady)]
@@ -157,8 +168,7 @@ def test_a_job_that_is_gone_on_with_leaves_out_what_was_drawn(engine, reference,
 
 
 def test_each_frames_pose_is_made_once_though_windows_share_it(engine, reference, monkeypatch):
-    posed, original = [], engine.model.pose
-    monkeypatch.setattr(engine.model, "pose", lambda seen, body, *size: posed.append(len(body.turn)) or original(seen, body, *size))
+    posed = count_poses(engine, monkeypatch)
     run(engine, people(0.0, frames=10), reference, dataclasses.replace(SETTINGS, steps=1, context_overlap=3))
     assert sum(posed) == 10
 
