@@ -39,8 +39,8 @@ def plan(frames: int, size: int, overlap: int, layout: Layout = "aligned", strid
 
 
 def relay(frames: int, size: int, overlap: int) -> list[range]:
-    """The windows of a clip that is drawn from its beginning to its end, each going on from the last `overlap` frames of the one
-    before. All are `size` long but the first, which is shorter, so that there soon is something to see."""
+    """The windows of a clip that is drawn from its beginning to its end, each going on from the last `overlap` frames of the
+    one before. All are `size` long but the first, which is shorter, so that there soon is something to see."""
     new = size - overlap
     first = frames - new * max(0, math.ceil((frames - size) / new))
     return [range(0, first), *(range(stop - size, stop) for stop in range(first + new, frames + 1, new))]

@@ -107,7 +107,7 @@ class Engine(Protocol):
         """Draw every frame of `clip`; the frames are told through `on_progress`, not returned.
 
         `references` are one a person of the clip, in its order. With `checkpoint`, the latents are kept in that file after
-        each step, and a file found there (of this very job) is gone on from; the first `drawn` frames, told before, are then not drawn
-        again as far as that saves work. Same inputs, seed and device: the same bytes.
+        each step, and a file found there (of this very job) is gone on from; the first `drawn` frames, told before, are then
+        not drawn again as far as that saves work. Same inputs, seed and device: the same bytes.
         Raises `InvalidRequest`, `OutOfMemory`.
         """

@@ -137,7 +137,7 @@ class Drawing:
         return self._model.see(shown, matte, body), cv2.warpAffine(flat, window.to_picture(0), (width, height))
 
     def run(self, drawn: int) -> None:
-        """Draw window after window of frames, and in each one person after the other. The first `drawn` frames are not wanted."""
+        """Draw window after window of frames, and in each one person after the other. The first `drawn` are not wanted."""
         frames, people = len(self._clip), len(self._figures)
         windows = relay(frames, self._settings.context_frames, self._settings.context_overlap)
         a_window = people * self._settings.steps
@@ -181,8 +181,8 @@ class Drawing:
                 ready = some.stop
 
     def _go_on(self, latents: Tensor, windows: Sequence[range], a_window: int, drawn: int) -> int:
-        """How many steps, `a_window` of them in each, are done already. Kept are the latents of the window that the last of them
-        was in, and of the one before, whose frames may not all have been told; all before must be among the first `drawn`."""
+        """How many steps, `a_window` of them in each, are done already. Kept are the latents of the window that the last of
+        them was in, and of the one before, whose frames may not all have been told; all before must be among the `drawn`."""
         kept = self._kept.load() if self._kept else None
         if kept is None:
             return 0
