@@ -157,8 +157,8 @@ class ClipDiffusionEngine(ABC):
         with torch.inference_mode(), shortage_named(f"A window of {settings.width} x {settings.height}"):
             height, width = picture.shape[:2]
             if initial_latents is None:
-                drawn = frames if settings.context_layout == "aligned" else self.lengthened(frames, settings)
-                initial_latents = self.noise(drawn, height, width, settings.seed)
+                denoised = frames if settings.context_layout == "aligned" else self.lengthened(frames, settings)
+                initial_latents = self.noise(denoised, height, width, settings.seed)
             take = self.prepare(picture, lambda asked: controls([min(frame, frames - 1) for frame in asked]))
             path = make_path(settings.scheduler or "ddim", self.published.scheduler, settings.steps, settings.seed)
 
