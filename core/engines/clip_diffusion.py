@@ -45,13 +45,16 @@ Controls = Callable[[Sequence[int]], Sequence[np.ndarray]]
 class Published:
     """What a family's code holds beside its checkpoints: all of it can be changed to compare with other runs of that code.
 
-    scheduler: diffusers' names; reference: which spatial transformers read the reference, "full" or only "midup".
+    scheduler: diffusers' names; reference: which spatial transformers read the reference, "full" or only "midup"; undivided:
+    without guidance, do not divide the sum of overlapping windows by their number. That is a slip of the published code, which
+    only a comparison with it repeats.
     """
 
     scheduler: Mapping[str, Any]
     temporal: TemporalConfig
     reference: str = "full"
     joint_norm: bool = False
+    undivided: bool = False
 
 
 class Take(ABC):
@@ -182,8 +185,7 @@ class ClipDiffusionEngine(ABC):
         windows = plan(frames, settings.context_frames, settings.context_overlap, layout, stride)
         guided_times = times[: settings.guided_steps] if settings.guidance > 1 else []
         batch = self._windows_at_once(settings, windows.shape[1])
-        # Without guidance the published code forgets to divide the sum of overlapping windows by their number.
-        undivided = settings.preset == "exact" and layout != "aligned" and settings.guidance <= 1
+        undivided = self.published.undivided and settings.guidance <= 1
         counts = sum(torch.bincount(window.unique(), minlength=frames) for window in windows) if undivided else None
 
         def predict(latents: Tensor, t: float) -> Tensor:

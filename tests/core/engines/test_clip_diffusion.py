@@ -7,7 +7,7 @@ import published_weights
 import pytest
 import torch
 from understudy.core.engines import catalog, clip_diffusion
-from understudy.core.engines.clip_diffusion import KEPT_FEATURES, MOST_WINDOWS, Features
+from understudy.core.engines.clip_diffusion import KEPT_FEATURES, MOST_WINDOWS, Features, Take
 from understudy.core.engines.interface import FrameReady, Noted, PreviewReady, Reference, Runtime, StepDone
 from understudy.core.errors import Cancelled, InvalidRequest, InvalidWeights
 
@@ -63,6 +63,28 @@ def test_poses_reference_and_seed_shape_the_frames(engine, waving):
         run(engine, waving, dataclasses.replace(asked, guidance=1.0))[0],
     ):
         assert not np.array_equal(first, other)
+
+
+def test_without_guidance_overlaps_are_divided_unless_a_slip_of_the_published_code_is_compared_with():
+    engine = catalog.create("animate-anyone")
+    engine.device, engine.dtype, engine.layout = torch.device("cpu"), torch.float32, torch.contiguous_format
+    asked, latents = settings(engine, guidance=1.0), torch.randn(6, 4, 2, 2)
+
+    def predicted():
+        return engine._predictor(Unchanging(), 6, asked, [1.0], lambda _: None)(latents, 1.0)
+
+    torch.testing.assert_close(predicted(), latents)
+    engine.published = dataclasses.replace(engine.published, undivided=True)
+    windows_of_each = torch.tensor([2, 1, 1, 2, 1, 1])  # 0 to 3, and 3 to 5 with 0
+    torch.testing.assert_close(predicted(), latents * windows_of_each[:, None, None, None])
+
+
+class Unchanging(Take):
+    def begin_step(self, t):
+        pass
+
+    def predict(self, latents, frames, count, guided):
+        return latents, None
 
 
 def test_a_stopped_job_goes_on_to_the_same_frames(engine, waving, tmp_path):
