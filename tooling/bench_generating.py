@@ -1,14 +1,17 @@
 """How fast an engine draws here, which share of the device's matrix speed its denoising reaches, and what memory it takes.
 
-    python -m tooling.bench_generating FRAMES    draws so many and prints the bytes that this process took at most
+    python -m tooling.bench_generating ENGINE WEIGHTS FRAMES    draws so many and prints the bytes that this took at most
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -16,22 +19,28 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from understudy.core.engines import catalog, placement
 from understudy.core.engines.interface import Engine, FrameReady, Progress, Reference, StepDone, Working
+from understudy.core.engines.understudy import UnderstudyEngine
 from understudy.core.pose.clip import PoseClip
 from understudy.core.pose.skeleton import KEYPOINT_COUNT
 
 from .timing import best_seconds
 
 LENGTHS = (16, 64, 256)  # frames
+SMALL = {"width": 96, "height": 96, "steps": 1, "context_frames": 8, "context_overlap": 2}
+NETWORKS = ("understudy", "animate-anyone", "magic-animate")  # the other engines' are the second's
+TESTS = Path(__file__).parent.parent / "tests"
 PRODUCT = 2048  # rows and columns of the matrices whose product is the device's speed
 
 
 def made_up_clip(frames: int) -> PoseClip:
     """Somebody who trembles in front of the camera."""
     settings = catalog.find("understudy").defaults
-    points = np.random.default_rng(0).normal(0, 0.3, (frames, 1, KEYPOINT_COUNT, 3)).astype(np.float32) + np.float32([0, 0, 3])
+    rng = np.random.default_rng(0)
+    points = rng.normal(0, 0.3, (1, 1, KEYPOINT_COUNT, 3)) + rng.normal(0, 0.02, (frames, 1, KEYPOINT_COUNT, 3)) + [0, 0, 3]
+    visible = np.ones((frames, 1, KEYPOINT_COUNT), bool)
     lens = np.array([[200, 0, settings.width / 2], [0, 200, settings.height / 2], [0, 0, 1]], np.float32)
     return PoseClip(
-        points, np.ones((frames, 1, KEYPOINT_COUNT), bool), np.tile(lens, (frames, 1, 1)), np.zeros(frames, bool),
+        points.astype(np.float32), visible, np.tile(lens, (frames, 1, 1)), np.zeros(frames, bool),
         np.arange(frames, dtype=np.int32), 24.0, settings.width, settings.height, ("Ann",),
     )  # fmt: skip
 
@@ -118,11 +127,32 @@ def matrix_speed(device: str, dtype: torch.dtype) -> float:
 
 
 def bench_memory() -> None:
-    """What a process takes that draws clips of several lengths, each in a process of its own, on the CPU."""
-    command = [sys.executable, "-m", __name__]
-    peaks = [int(subprocess.check_output([*command, str(frames)])) for frames in LENGTHS]
-    shown = ", ".join(f"{peak / 2**20:.0f} MB for {frames}" for frames, peak in zip(LENGTHS, peaks, strict=True))
-    print(f"memory      {shown} frames: {max(peaks) / min(peaks) - 1:+.0%} from the least to the most")
+    """What a process takes that draws clips of several lengths, each in a process of its own, on the CPU: with the bundled
+    model, and with tiny weights in the published layouts, those of the tests."""
+    with tempfile.TemporaryDirectory() as weights:
+        for name in NETWORKS:
+            command = [sys.executable, "-m", __name__, name, weights]
+            within = {**os.environ, "PYTHONPATH": str(TESTS)}
+            peaks = [int(subprocess.check_output([*command, str(frames)], env=within)) for frames in LENGTHS]
+            shown = ", ".join(f"{peak / 2**20:.0f}" for peak in peaks)
+            lengths = ", ".join(map(str, LENGTHS))
+            print(f"memory      {shown} MB for {lengths} frames of {name}: {max(peaks) / min(peaks) - 1:+.0%} at most")
+
+
+def loaded_small(name: str, weights: Path) -> Engine:
+    """The bundled engine with a small window, or another with tiny weights, made in the folder `weights` the first time."""
+    if name == "understudy":
+        engine = UnderstudyEngine(window=(SMALL["width"], SMALL["height"]))
+        engine.load("cpu")
+        return engine
+    from published_weights import MAKERS
+
+    folder = catalog.find(name).folder(weights)
+    if not folder.exists():
+        MAKERS[name](folder)
+    engine = catalog.create(name)
+    engine.load("cpu", folder)
+    return engine
 
 
 def peak_memory() -> int:
@@ -136,5 +166,6 @@ def peak_memory() -> int:
 
 
 if __name__ == "__main__":
-    draw(loaded("cpu"), made_up_clip(int(sys.argv[1])), steps=2)
+    engine_name, weights_folder, frame_count = sys.argv[1:]
+    draw(loaded_small(engine_name, Path(weights_folder)), made_up_clip(int(frame_count)), **SMALL)
     print(peak_memory())

@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 import psutil
-from understudy.core.engines.interface import FrameReady, PreviewReady, StepDone
-from understudy.server.messages import Frame, Pipe, Preview, Ready, Step
+from understudy.core.engines.interface import FrameReady, Noted, PreviewReady, StepDone
+from understudy.server.messages import Frame, Note, Pipe, Preview, Ready, Step
 from understudy.server.worker_main import as_message, choose_device
 
 NOISY = """
@@ -72,5 +72,6 @@ def test_the_user_may_choose_the_device(monkeypatch):
 def test_progress_keeps_its_pixels_even_from_a_view():
     image = np.arange(2 * 3 * 6, dtype=np.uint8).reshape(2, 6, 3)[:, ::2]
     assert as_message(StepDone(1, 2)) == Step(1, 2)
+    assert as_message(Noted("Decoding in full")) == Note("Decoding in full")
     assert as_message(PreviewReady(1, image)) == Preview(3, 2, image.copy().tobytes(), 1)
     assert as_message(FrameReady(4, image)) == Frame(3, 2, image.copy().tobytes(), 4)
