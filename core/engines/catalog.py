@@ -161,7 +161,7 @@ def _published(
 ) -> EngineSpec:
     """An engine on Stable Diffusion 1.5's networks. `settings` are its authors': where these say nothing, windows loop, and
     count alike where they overlap."""
-    usual = {"context_overlap": 4, "context_layout": "loop", "context_fusion": "flat"}
+    usual: dict[str, Any] = {"context_overlap": 4, "context_layout": "loop", "context_fusion": "flat"}
     return EngineSpec(
         name=name,
         title=title,
