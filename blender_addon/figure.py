@@ -1,6 +1,7 @@
-"""The sampled skeleton as triangles, for the gpu, in the shapes and colours of `core.control`. numpy, no bpy.
+"""The sampled skeleton in convex outlines, for the gpu, in the shapes and colours of `core.control`. numpy, no bpy.
 
-Every shape is a convex outline stretched between two keypoints, or round one, from a table; later shapes lie over earlier ones.
+Every outline, of as many corners, is stretched between two keypoints, or round one, from a table; later ones lie over earlier
+ones.
 """
 
 from __future__ import annotations
@@ -26,18 +27,24 @@ from ..core.pose.skeleton import (
 
 RED = (255, 40, 40)
 _HAND_LINE, _HAND_POINT, _FACE_POINT = 0.25, 1.0, 0.75  # half widths and radii, in those of a limb
-_SEGMENTS = 16  # of what is round
-_ANGLES = np.arange(_SEGMENTS) * (2 * np.pi / _SEGMENTS)
-_ROUND = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=-1)
-_SQUARE = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+_CORNERS = 16
+_ANGLES = np.arange(_CORNERS) * (2 * np.pi / _CORNERS)
+_ROUND = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=-1).astype(np.float32)
+_SQUARE = np.array([(-1, -1), (1, -1), (1, 1), *[(-1, 1)] * (_CORNERS - 3)], np.float32)
+_FAN = np.array([(0, corner, corner + 1) for corner in range(1, _CORNERS - 1)], np.int32)
 _BIG_TOES, _SMALL_TOES = (np.array([toe[part] for toe in TOES]) for part in (1, 2))
 
 
-class Triangles(NamedTuple):
-    """positions float32 [V, 2], colours float32 [V, 4] of 0 to 1; three vertices a triangle."""
+class Outlines(NamedTuple):
+    """corners float32 [S, 16, 2], colours float32 [S, 4] of 0 to 1."""
 
-    positions: np.ndarray
+    corners: np.ndarray
     colours: np.ndarray
+
+
+def triangles_of(count: int) -> np.ndarray:
+    """The triangles that fill so many outlines, int32 [14 S, 3]: numbers of their corners, one outline after the other."""
+    return (_CORNERS * np.arange(count, dtype=np.int32)[:, None, None] + _FAN).reshape(-1, 3)
 
 
 class _Shape(NamedTuple):
@@ -70,18 +77,11 @@ def _shapes():
         yield _Shape(point, point, _FACE_POINT, (255, 255, 255))
 
 
-def _fan(corners: np.ndarray) -> np.ndarray:
-    """The triangles of a convex outline [C, 2], as many as a round one has: vertices [V, 2]."""
-    triangles = [corners[[0, number, number + 1]] for number in range(1, len(corners) - 1)]
-    empty = np.zeros((3 * (_SEGMENTS - 2 - len(triangles)), 2))
-    return np.concatenate([*triangles, empty]).astype(np.float32)
-
-
 _TABLE = tuple(_shapes())  # N of them
 _STARTS, _ENDS = (np.array([getattr(shape, end) for shape in _TABLE]) for end in ("start", "end"))
 _IS_DISC = _STARTS == _ENDS
 _HALF_WIDTHS = np.array([shape.half_width for shape in _TABLE], np.float32)
-_OUTLINES = np.stack([_fan(_SQUARE if shape.square else _ROUND) for shape in _TABLE])  # [N, V, 2]
+_OUTLINES = np.stack([_SQUARE if shape.square else _ROUND for shape in _TABLE])  # [N, 16, 2]
 _COLOURS = np.array([shape.colour for shape in _TABLE], np.float32) / 255
 
 
@@ -90,7 +90,7 @@ def stick_of(width: int, height: int) -> float:
     return max(2.0, min(width, height) / 128)
 
 
-def draw_people(points: np.ndarray, shown: np.ndarray, sticks: np.ndarray, opacity: float = 1.0) -> Triangles:
+def draw_people(points: np.ndarray, shown: np.ndarray, sticks: np.ndarray, opacity: float = 1.0) -> Outlines:
     """People's keypoints [P, 134, 2], pixels, where `shown` [P, 134]; later people over earlier ones.
 
     `sticks` [P] is half the width of their limbs.
@@ -106,37 +106,37 @@ def draw_people(points: np.ndarray, shown: np.ndarray, sticks: np.ndarray, opaci
     return _stretch(_OUTLINES[shapes], (starts + ends) / 2, along, half_widths, _COLOURS[shapes], opacity)
 
 
-def draw_lines(starts: np.ndarray, ends: np.ndarray, width: float, colour: Sequence[int], opacity: float = 1.0) -> Triangles:
+def draw_lines(starts: np.ndarray, ends: np.ndarray, width: float, colour: Sequence[int], opacity: float = 1.0) -> Outlines:
     """Bars [N, 2] to [N, 2], `width` pixels wide."""
     count = len(starts)
-    outlines = np.broadcast_to(_fan(_SQUARE)[:6], (count, 6, 2))
+    outlines = np.broadcast_to(_SQUARE, (count, *_SQUARE.shape))
     colours = np.broadcast_to(np.array(colour, np.float32) / 255, (count, 3))
     return _stretch(outlines, (starts + ends) / 2, (ends - starts) / 2, np.full(count, width / 2), colours, opacity)
 
 
-def draw_crosses(points: np.ndarray, size: float) -> Triangles:
+def draw_crosses(points: np.ndarray, size: float) -> Outlines:
     """Red crosses at [N, 2], pixels, that reach `size` to each side."""
     arms = np.array([(1, 1), (1, -1)]) * size
     starts, ends = (np.concatenate([points + sign * arm for arm in arms]) for sign in (-1, 1))
     return draw_lines(starts, ends, size / 2, RED)
 
 
-def draw_frame(low: np.ndarray, high: np.ndarray, width: float, colour: Sequence[int], opacity: float) -> Triangles:
+def draw_frame(low: np.ndarray, high: np.ndarray, width: float, colour: Sequence[int], opacity: float) -> Outlines:
     """The outline of the rectangle between two corners [2]."""
     ring = np.array([low, (high[0], low[1]), high, (low[0], high[1])], float)
     return draw_lines(ring, np.roll(ring, -1, axis=0), width, colour, opacity)
 
 
-def draw_rectangle(low: np.ndarray, high: np.ndarray, colour: Sequence[int], opacity: float) -> Triangles:
+def draw_rectangle(low: np.ndarray, high: np.ndarray, colour: Sequence[int], opacity: float) -> Outlines:
     middle = (low[1] + high[1]) / 2
     return draw_lines(np.array([(low[0], middle)]), np.array([(high[0], middle)]), abs(high[1] - low[1]), colour, opacity)
 
 
-def _stretch(outlines, centres, along, half_widths, colours, opacity: float) -> Triangles:
-    """`outlines` [M, V, 2] to the half axes `along` [M, 2] and `half_widths` [M] across them."""
+def _stretch(outlines, centres, along, half_widths, colours, opacity: float) -> Outlines:
+    """`outlines` [M, 16, 2] to the half axes `along` [M, 2] and `half_widths` [M] across them."""
     across = np.stack([-along[:, 1], along[:, 0]], axis=-1)
     across = across * (half_widths / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9))[:, None]
-    positions = centres[:, None] + outlines[..., :1] * along[:, None] + outlines[..., 1:] * across[:, None]
-    rgba = np.full((*positions.shape[:2], 4), opacity, np.float32)
-    rgba[..., :3] = colours[:, None]
-    return Triangles(positions.reshape(-1, 2).astype(np.float32, copy=False), rgba.reshape(-1, 4))
+    corners = outlines @ np.stack([along, across], axis=1).astype(np.float32) + centres[:, None]
+    rgba = np.full((len(corners), 4), opacity, np.float32)
+    rgba[:, :3] = colours
+    return Outlines(corners.astype(np.float32, copy=False), rgba)

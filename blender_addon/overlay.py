@@ -12,7 +12,7 @@ from gpu_extras.batch import batch_for_shader
 
 from ..core.errors import UnderstudyError
 from . import alignment, mapping, timer
-from .figure import RED, Triangles, draw_crosses, draw_frame, draw_people, draw_rectangle
+from .figure import RED, Outlines, draw_crosses, draw_frame, draw_people, draw_rectangle, triangles_of
 from .live import Figures, Live, see
 
 _TEXT_SIZE, _LETTER, _MARGIN, _CROSS = 11, 7, 20, 7  # pixels at a resolution scale of 1
@@ -91,14 +91,16 @@ def _draw_figures(settings, figures: Figures) -> None:
         write_at(role.replace("_", " "), x + 2 * _CROSS * scale, y - _CROSS * scale / 2, RED)
 
 
-def fill(layers: list[Triangles]) -> None:
-    """Draw triangles over the region, later ones over earlier ones."""
-    positions, colours = (np.concatenate(parts) for parts in zip(*layers, strict=True))
-    if not len(positions):
+def fill(layers: list[Outlines]) -> None:
+    """Draw outlines over the region, later ones over earlier ones."""
+    corners, colours = (np.concatenate(parts) for parts in zip(*layers, strict=True))
+    if not len(corners):
         return
-    shader = gpu.shader.from_builtin("SMOOTH_COLOR")  # its positions have three coordinates
-    flat = np.concatenate([positions, np.zeros((len(positions), 1), np.float32)], axis=1)
-    batch = batch_for_shader(shader, "TRIS", {"pos": flat, "color": colours})  # type: ignore[dict-item]  # arrays are buffers
+    shader = gpu.shader.from_builtin("SMOOTH_COLOR")
+    positions = np.zeros((corners.shape[0] * corners.shape[1], 3), np.float32)  # which it wants with three coordinates
+    positions[:, :2] = corners.reshape(-1, 2)
+    content = {"pos": positions, "color": np.repeat(colours, corners.shape[1], axis=0)}
+    batch = batch_for_shader(shader, "TRIS", content, indices=triangles_of(len(corners)))  # type: ignore[arg-type]
     gpu.state.blend_set("ALPHA")
     gpu.state.depth_test_set("NONE")
     batch.draw(shader)

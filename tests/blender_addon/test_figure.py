@@ -1,19 +1,20 @@
 import cv2
 import numpy as np
 import pytest
-from understudy.blender_addon.figure import draw_crosses, draw_frame, draw_people, draw_rectangle, stick_of
+from understudy.blender_addon.figure import draw_crosses, draw_frame, draw_people, draw_rectangle, stick_of, triangles_of
 from understudy.core.control.openpose import STYLES, draw_openpose
 from understudy.core.pose.skeleton import BODY, FACE, INDEX, LEFT_HAND
 
 SIZE = (512, 512)
 
 
-def paint(triangles) -> np.ndarray:
-    """The triangles as the gpu would draw them, y down: uint8 [512, 512, 3]."""
+def paint(outlines) -> np.ndarray:
+    """The outlines as the gpu would fill them, y down: uint8 [512, 512, 3]."""
     canvas = np.zeros((*SIZE, 3), np.uint8)
-    for corners, colours in zip(triangles.positions.reshape(-1, 3, 2), triangles.colours.reshape(-1, 3, 4), strict=True):
-        colour = tuple(int(channel) for channel in np.round(colours[0, :3] * 255))
-        cv2.fillConvexPoly(canvas, np.round(corners * 16).astype(np.int32), colour, shift=4)
+    corners, colours = outlines.corners.reshape(-1, 2), np.repeat(outlines.colours, outlines.corners.shape[1], axis=0)
+    for triangle in triangles_of(len(outlines.corners)):
+        colour = tuple(int(channel) for channel in np.round(colours[triangle[0], :3] * 255))
+        cv2.fillConvexPoly(canvas, np.round(corners[triangle] * 16).astype(np.int32), colour, shift=4)
     return canvas
 
 
@@ -49,19 +50,18 @@ def test_a_limb_is_drawn_only_where_both_ends_are_shown(somebody):
     both = draw_people(somebody[None], shown[None], sticks)
     shown[INDEX["right_wrist"]] = False
     one = draw_people(somebody[None], shown[None], sticks)
-    vertices = len(one.positions)
-    assert vertices, "the elbow's disc is left"
-    assert len(both.positions) == 3 * vertices, "two discs and the limb"
+    assert len(one.corners) == 1, "the elbow's disc is left"
+    assert len(both.corners) == 3, "two discs and the limb"
 
 
 def test_a_toe_is_drawn_where_both_its_points_are_shown(somebody):
     somebody[INDEX["left_big_toe"]], somebody[INDEX["left_small_toe"]] = (300, 480), (320, 480)
     shown = np.zeros(134, bool)
     shown[INDEX["left_big_toe"]] = True
-    assert not len(draw_people(somebody[None], shown[None], np.array([4.0])).positions)
+    assert not len(draw_people(somebody[None], shown[None], np.array([4.0])).corners)
     shown[INDEX["left_small_toe"]] = True
     toe = draw_people(somebody[None], shown[None], np.array([4.0]))
-    np.testing.assert_allclose(toe.positions.mean(axis=0), [310, 480], atol=1)
+    np.testing.assert_allclose(toe.corners.mean(axis=(0, 1)), [310, 480], atol=1)
 
 
 def test_later_people_are_drawn_over_earlier_ones_each_in_its_own_width(somebody):
@@ -77,7 +77,7 @@ def test_later_people_are_drawn_over_earlier_ones_each_in_its_own_width(somebody
 
 def test_nobody_is_nothing_at_all():
     figures = draw_people(np.zeros((0, 134, 2)), np.zeros((0, 134), bool), np.zeros(0))
-    assert figures.positions.shape == (0, 2)
+    assert len(triangles_of(len(figures.corners))) == 0
     assert figures.colours.shape == (0, 4)
 
 
@@ -98,4 +98,4 @@ def test_the_picture_is_framed_and_its_ground_darkened():
     assert frame[200, 100].all() and frame[100, 150].all() and not frame[200, 150].any()
     ground = draw_rectangle(low, high, (0, 0, 0), 0.5)
     assert ground.colours[0].tolist() == [0, 0, 0, 0.5]
-    np.testing.assert_array_equal([ground.positions.min(axis=0), ground.positions.max(axis=0)], [low, high])
+    np.testing.assert_array_equal([ground.corners.min(axis=(0, 1)), ground.corners.max(axis=(0, 1))], [low, high])
