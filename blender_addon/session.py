@@ -6,6 +6,7 @@ import contextlib
 import enum
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -114,7 +115,7 @@ class Session:
         self._scene = 0  # its session_uid: an undo or another file makes references to scenes invalid
         self._sampling: Sampling | None = None
         self._generation: Generation | None = None
-        self._importing = False
+        self._importing: Iterator[None] | None = None
         self._inbox: SimpleQueue[Message] = SimpleQueue()
 
     @property
@@ -140,7 +141,7 @@ class Session:
     def _begin(self, scene: bpy.types.Scene, phase: Phase, progress: Progress) -> None:
         self._scene, self.phase, self.progress = scene.session_uid, phase, progress
         self.error, self.preview, self.folder, self.outcome = None, None, None, ""
-        self.longest_tick, self._importing = {}, False
+        self.longest_tick, self._importing = {}, None
         self._inbox = SimpleQueue()  # a new one: what threads of an earlier take still say reaches nobody
         timer.wake(self.tick)
 
@@ -168,7 +169,8 @@ class Session:
         """Do a little of the take's work. Seconds until the next call; None when the take has ended."""
         if not self.busy:
             return None
-        sampling, phase, began = self._sampling, self.phase, time.perf_counter()
+        sampling, began = self._sampling, time.perf_counter()
+        doing = "importing" if self._importing else self.phase.value
         evaluated = sampling.evaluation_seconds if sampling else 0.0
         try:
             self._advance()
@@ -181,17 +183,20 @@ class Session:
             what = f"The take failed: {type(error).__name__}: {error}."
             self._end(JobFailed(what, "Please report it, with Blender's console."))
         blenders = sampling.evaluation_seconds - evaluated if sampling else 0.0
-        self._note("importing" if self._importing else phase.value, time.perf_counter() - began - blenders)
+        self._note(doing, time.perf_counter() - began - blenders)
         if sampling:
             self._note("frame_set", blenders)
         if not self.busy:
             return None
-        return 0.0 if self.phase is Phase.SAMPLING else PAUSE
+        return 0.0 if self.phase is Phase.SAMPLING or self._importing else PAUSE
 
     def _note(self, doing: str, seconds: float) -> None:
         self.longest_tick[doing] = max(seconds, self.longest_tick.get(doing, 0.0))
 
     def _advance(self) -> None:
+        if self._importing:
+            next(self._importing, None)
+            return
         changed = timer.drain(self._inbox, self._handle)
         if self.phase is Phase.SAMPLING:
             if self.progress.sampled == 1.0:  # in a tick of its own: the last slice has used its time up
@@ -239,7 +244,7 @@ class Session:
             case Reconnecting(reason):
                 progress.note = f"Connecting again: {reason}"
             case Finished():
-                self._import(message)
+                self._importing = self._import(message)
             case Failed(error):
                 raise error
 
@@ -247,7 +252,8 @@ class Session:
         if self.phase is Phase.SUBMITTING:  # and not where it is being cancelled
             self.phase = Phase.RUNNING
 
-    def _import(self, finished: Finished) -> None:
+    def _import(self, finished: Finished) -> Iterator[None]:
+        """Step by step: the strip, and the undo step, take Blender some milliseconds each."""
         record = finished.record
         scene = self._find_scene()
         if scene is None:
@@ -255,15 +261,16 @@ class Session:
                 "The scene of this take is not open any more.",
                 f"Its frames are kept: add them in a sequencer with Add > Image/Sequence from {record.folder}.",
             )
-        self._importing = True
         strip = takes.import_take(scene, record, finished.frames)
+        last = record.first_frame + len(finished.frames) - 1
+        name, outcome = strip.name, f"{strip.name}: channel {strip.channel}, frames {record.first_frame} to {last}"
         takes.show(scene)
         self._remember("")  # before the undo step, which would bring it back
         record.forget()
         self._generation.delete_job()
-        bpy.ops.ed.undo_push(message=f"Import {strip.name}")
-        last = record.first_frame + len(finished.frames) - 1
-        self.outcome = f"{strip.name}: channel {strip.channel}, frames {record.first_frame} to {last}"
+        yield
+        bpy.ops.ed.undo_push(message=f"Import {name}")
+        self.outcome = outcome
         self._end(None)
 
     def _find_scene(self) -> bpy.types.Scene | None:
@@ -282,7 +289,7 @@ class Session:
         if self._sampling:
             with contextlib.suppress(ReferenceError):  # the scene itself is gone
                 self._sampling.restore()
-        self._sampling = self._generation = None
+        self._sampling = self._generation = self._importing = None
         self.error, self.phase = error, Phase.IDLE
         timer.redraw_panels()
 
