@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 from understudy.core.diffusion.sd15.clip import ImageEncoder, TextEncoder
 from understudy.core.diffusion.sd15.config import TemporalConfig, UNetConfig
-from understudy.core.diffusion.sd15.guiders import PoseGuider, PyramidGuider
+from understudy.core.diffusion.sd15.guiders import GuidanceEncoder, PoseGuider, PyramidGuider
 from understudy.core.diffusion.sd15.unet import ControlNet, Denoiser, ReferenceEncoder
 
 UNET = {
@@ -70,6 +70,15 @@ def aniportrait(folder: Path) -> Path:
     guider = tensors(PyramidGuider(32, width=88), seed=3)
     write(folder / "pose_guider.pth", guider)
     configure(folder / "stable-diffusion-v1-5/unet", WIDENING_UNET)
+    return folder
+
+
+def champ(folder: Path) -> Path:
+    _networks(folder, UNET, positions=32, subfolder="champ")
+    unread = {"attentions.1.proj_in.bias": torch.zeros(32), "guidance_attention.norm.weight": torch.zeros(256)}
+    for seed, kind in enumerate(("depth", "normal", "semantic_map", "dwpose"), 10):
+        write(folder / f"champ/guidance_encoder_{kind}.pth", tensors(GuidanceEncoder(32), seed) | unread)
+    configure(folder / "stable-diffusion-v1-5/unet", UNET)
     return folder
 
 
@@ -155,4 +164,10 @@ def configure(folder: Path, config: dict, name: str = "config.json") -> None:
     (folder / name).write_text(json.dumps(config))
 
 
-MAKERS = {"animate-anyone": animate_anyone, "magic-animate": magic_animate, "musepose": musepose, "aniportrait": aniportrait}
+MAKERS = {
+    "animate-anyone": animate_anyone,
+    "musepose": musepose,
+    "aniportrait": aniportrait,
+    "champ": champ,
+    "magic-animate": magic_animate,
+}

@@ -296,6 +296,22 @@ CATALOG: dict[str, EngineSpec] = {
             context_frames=16,
         ),
         _published(
+            "champ",
+            "Champ",
+            "MIT",
+            _animate_anyone_files(
+                "fudan-generative-ai/champ",
+                {f"guidance_encoder_{kind}": 15 for kind in ("depth", "normal", "semantic_map", "dwpose")},
+                "champ",
+            ),
+            parameters=2_600_000_000,
+            width=512,
+            height=512,
+            steps=20,
+            guidance=3.5,
+            context_frames=24,
+        ),
+        _published(
             "magic-animate",
             "MagicAnimate",
             "BSD-3-Clause",

@@ -37,7 +37,30 @@ class PoseGuider(nn.Module):
         h = nn.functional.silu(self.conv_in(pictures))
         for block in self.blocks:
             h = nn.functional.silu(block(h))
-        return [self.conv_out(h)]
+        return [self.finish(h)]
+
+    def finish(self, h: Tensor) -> Tensor:
+        """From the last of the widths."""
+        return self.conv_out(h)
+
+
+class GuidanceEncoder(PoseGuider):
+    """Champ's: a pose guider whose last features are attended to. Of its other transformers its authors use none."""
+
+    HEADS = 8
+
+    def __init__(self, channels: int, widths: tuple[int, ...] = WIDTHS):
+        super().__init__(channels, widths)
+        self.last = str(len(self.blocks) - 1)
+        self.attentions = nn.ModuleDict({self.last: SelfTransformer(widths[-1], widths[-1], self.HEADS)})
+
+    @property
+    def unread(self) -> list[str]:
+        """Patterns of the keys that a checkpoint has beside ours."""
+        return ["guidance_attention.*", *(f"attentions.{index}.*" for index in range(int(self.last)))]
+
+    def finish(self, h: Tensor) -> Tensor:
+        return super().finish(self.attentions[self.last](h))
 
 
 class PyramidGuider(nn.Module):

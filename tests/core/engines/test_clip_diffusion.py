@@ -224,6 +224,7 @@ def test_a_window_beyond_the_positions_is_refused(engine, waving):
         ("animate-anyone", "pose_guider.pth", "blocks.4.bias"),
         ("musepose", "MusePose/motion_module.pth", "up_blocks.0.motion_modules.0.temporal_transformer.norm.bias"),
         ("aniportrait", "pose_guider.pth", "cross_attn2.transformer_blocks.0.attn1.to_k.weight"),
+        ("champ", "champ/guidance_encoder_semantic_map.pth", "attentions.5.proj_out.weight"),
         ("magic-animate", "stable-diffusion-v1-5/text_encoder/pytorch_model.bin", "text_model.final_layer_norm.bias"),
     ],
 )
