@@ -1,6 +1,7 @@
 import dataclasses
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import published_weights
@@ -241,6 +242,37 @@ def test_a_missing_an_unexpected_and_a_misshapen_key_are_told_at_once(name, file
         catalog.create(name).load("cpu", weights, Runtime(precision="float32"))
     for told in (key.replace(".temporal_transformer", ""), "strange", other.replace(".temporal_transformer", "")):
         assert told in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "other", "told"),
+    [
+        ("animate-anyone", "pose_guider.pth", "aniportrait/pose_guider.pth", r"16 missing: \*; 184 unexpected: \*\. It seems to belong to another model"),
+        ("aniportrait", "pose_guider.pth", "animate-anyone/pose_guider.pth", r"184 missing: \*; 16 unexpected"),
+        ("champ", "champ/guidance_encoder_depth.pth", "musepose/MusePose/pose_guider.pth", r"19 missing: attentions\.\*\."),
+        ("musepose", "MusePose/motion_module.pth", "animate-anyone/motion_module.pth", r"26 misshapen: .*pos_encoder\.pe"),
+    ],
+)
+def test_a_file_of_another_family_is_refused(name, file, other, told, published, tmp_path):
+    shutil.copytree(published(name), tmp_path / name)
+    family, _, path = other.partition("/")
+    shutil.copy(published(family) / path, tmp_path / name / file)
+    with pytest.raises(InvalidWeights, match=f"{Path(file).name}.*{told}"):
+        catalog.create(name).load("cpu", tmp_path / name, Runtime(precision="float32"))
+
+
+def test_each_of_champs_pictures_is_read_by_a_network_of_its_own(published):
+    torch.set_num_threads(1)
+    engine = catalog.create("champ")
+    engine.load("cpu", published("champ"), Runtime(precision="float32"))
+    assert engine.controls == ("depth", "normal", "semantic", "dwpose")
+    pictures = list(torch.rand(4, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    with torch.inference_mode():
+        (features,) = engine.guide(pictures)
+        for kind in range(4):
+            blank = [torch.zeros_like(picture) if other == kind else picture for other, picture in enumerate(pictures)]
+            assert not torch.equal(engine.guide(blank)[0], features)
+        assert not torch.allclose(engine.guide(pictures[::-1])[0], features)
 
 
 @pytest.mark.parametrize(
