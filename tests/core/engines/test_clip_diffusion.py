@@ -247,7 +247,7 @@ def test_a_missing_an_unexpected_and_a_misshapen_key_are_told_at_once(name, file
 @pytest.mark.parametrize(
     ("name", "file", "other", "told"),
     [
-        ("animate-anyone", "pose_guider.pth", "aniportrait/pose_guider.pth", r"16 missing: \*; 184 unexpected: \*\. It seems to belong to another model"),
+        ("animate-anyone", "pose_guider.pth", "aniportrait/pose_guider.pth", r"184 unexpected: .*another model"),
         ("aniportrait", "pose_guider.pth", "animate-anyone/pose_guider.pth", r"184 missing: \*; 16 unexpected"),
         ("champ", "champ/guidance_encoder_depth.pth", "musepose/MusePose/pose_guider.pth", r"19 missing: attentions\.\*\."),
         ("musepose", "MusePose/motion_module.pth", "animate-anyone/motion_module.pth", r"26 misshapen: .*pos_encoder\.pe"),
