@@ -2,6 +2,7 @@
 
 The measures are those of `measures`, the trials those of `heldout`. `parts` tells what is lost without each part of the model,
 and `human`, where a folder that `tooling.blender_human` filled is given, how it does on a modelled human rendered by Blender.
+`--sheets` draws the pictures of both that the README shows.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..engines.checkpoints import load_into, read
 from ..engines.understudy import WEIGHTS
 from . import heldout
 from .heldout import Generated, Row, held_out, mean, row_of
-from .sheets import Trial, bodies, finish, generate, see
+from .sheets import Trial, bodies, finish, generate, see, showcase
 from .shots import REFERENCES, Shot
 
 PARTS = {
@@ -63,12 +64,24 @@ def _laid(model: Understudy, shot: Shot) -> Generated:
     return Generated(detail[:, :3] + (1 - matte) * (shot.plates[REFERENCES:].float() / 255 - 0.5), matte)
 
 
+def sheets(model: Understudy, folder: Path, films: Path | None) -> None:
+    """The middle of the first eight held-out clips, and the first film at every quarter of its length."""
+    folder.mkdir(parents=True, exist_ok=True)
+    people = (held_out(number) for number in range(8))
+    showcase(model, ((shot, [6]) for shot in people)).save(folder / "held-out.png", optimize=True)
+    if films:
+        shot = heldout.filmed(sorted(films.glob("*.npz"))[-1])
+        count = len(shot.pictures) - REFERENCES
+        showcase(model, [(shot, [count * quarter // 4 for quarter in range(4)])]).save(folder / "human.png", optimize=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--characters", type=int, default=12)
     parser.add_argument("--long", type=int, default=2, help="clips of 96 frames")
     parser.add_argument("--human", type=Path, help="folder of films that tooling.blender_human made")
+    parser.add_argument("--sheets", type=Path, help="folder for the pictures in the README")
     options = parser.parse_args()
     model = Understudy().eval()
     load_into(model, read(options.weights), options.weights.name)
@@ -83,6 +96,8 @@ def main() -> None:
     }
     if options.human:
         table["human"] = heldout.evaluate_filmed(draw, options.human)
+    if options.sheets:
+        sheets(model, options.sheets, options.human)
     print(json.dumps(table, indent=2))
 
 

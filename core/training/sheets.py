@@ -1,16 +1,19 @@
-"""Clips of characters that the model never saw, and contact sheets of them: reference | body | laid over | result | truth."""
+"""Clips of characters that the model never saw, and sheets of them: for those who train, and for those who read of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
 import numpy as np
 import torch
 from einops import rearrange
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ..control.guide import draw_guide
 from ..diffusion.body import Body, body_of
 from ..diffusion.bundled import CELL, CHUNK, SHARED_NOISE, Seen, Understudy
 from ..diffusion.sampler import FlowPath, initial_noise
@@ -95,3 +98,44 @@ def contact_sheet(model: Understudy, characters: int = 4, every: int = 4, shrink
         rows.append(rearrange(torch.stack(cells), "n c h w -> h (n w) c"))
     sheet = (torch.cat(rows) * 255).round().byte().numpy()
     return cv2.resize(sheet, (sheet.shape[1] // shrink, sheet.shape[0] // shrink), interpolation=cv2.INTER_AREA)
+
+
+SHOWN = "reference", "skeleton", "result", "truth"
+_PAPER, _GAP, _HEAD, _ASIDE = 237, 4, 24, 14  # grey levels; pixels
+
+
+def showcase(model: Understudy, clips: Iterable[tuple[Shot, Sequence[int]]], columns: int = 2, shrink: int = 2) -> Image.Image:
+    """Labelled rows of `SHOWN`, one for each of the named frames of each clip, on paper, in `columns`."""
+    rows = [row for shot, frames in clips for row in _shown(model, shot, frames)]
+    height, width = (size // shrink for size in rows[0][0].shape[:2])
+    per_column = -(-len(rows) // columns)
+    block = len(SHOWN) * (width + _GAP) + _ASIDE
+    sheet = Image.new("RGB", (columns * block - _ASIDE, _HEAD + per_column * (height + _GAP)), (250, 250, 250))
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    for index, row in enumerate(rows):
+        column, line = divmod(index, per_column)
+        for place, (name, cell) in enumerate(zip(SHOWN, row, strict=True)):
+            left = column * block + place * (width + _GAP)
+            sheet.paste(
+                Image.fromarray(cell).resize((width, height), Image.Resampling.LANCZOS), (left, _HEAD + line * (height + _GAP))
+            )
+            if line == 0:
+                pen.text((left + width // 2, _HEAD // 2), name, (40, 40, 44), font, anchor="mm")
+    return sheet.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+
+
+def _shown(model: Understudy, shot: Shot, frames: Sequence[int]) -> list[list[np.ndarray]]:
+    """The cells of some frames of a clip, each uint8 [H, W, 3]."""
+    shot = replace(shot, plates=torch.full_like(shot.plates, _PAPER))
+    result = generate(model, shot, Trial()).pictures
+    mattes = shot.mattes[REFERENCES:].float() / 255
+    truth = shot.figures[REFERENCES:].float() / 255 + (1 - mattes) * _PAPER / 255
+    height, width = truth.shape[2:]
+    rows = []
+    for frame in frames:
+        at = slice(REFERENCES + frame, REFERENCES + frame + 1)
+        skeleton = draw_guide(shot.points[at], shot.drawable[at], width, height)
+        reference = shot.pictures[0].permute(1, 2, 0).numpy()
+        drawn, true = ((part[frame].permute(1, 2, 0) * 255).round().byte().numpy() for part in (result, truth))
+        rows.append([reference, skeleton, drawn, true])
+    return rows

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from understudy.core.diffusion.bundled import Understudy
 from understudy.core.training import heldout
+from understudy.core.training.sheets import showcase
 from understudy.core.training.shots import HEIGHT, REFERENCES, WIDTH
 
 
@@ -49,3 +51,13 @@ def test_the_truth_meets_every_bar_and_standing_still_does_not():
     assert len(shot.pictures) == REFERENCES + 3
     still = heldout.row_of(shot, heldout.copied(shot))
     assert still["flicker"] == 0 and still["iou"] < 0.9 and still["psnr_inside"] < 20
+
+
+def test_a_showcase_has_a_row_for_each_named_frame_with_the_reference_first_and_the_truth_last(film):
+    shot = heldout.filmed(film)
+    sheet = np.asarray(showcase(Understudy().eval(), [(shot, [0, 1])], columns=1).convert("RGB")).astype(int)
+    assert sheet.shape == (24 + 2 * 164, 4 * 132, 3)
+    cells = sheet[24:188, : 4 * 132].reshape(164, 4, 132, 3)[:160, :, :128]
+    red = (abs(cells - (200, 0, 0)).max(-1) < 30).sum((0, 2))
+    assert red[0] > 900 and red[3] > 900 and red[1] == 0  # 64 x 64 pixels, half as wide and as high
+    assert (cells[:, 3] == 237).all(-1).mean() > 0.7
