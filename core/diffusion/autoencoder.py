@@ -58,20 +58,11 @@ class Decoder(nn.Module):
         nn.init.zeros_(self.out[0].bias)
 
     def trust_reference(self) -> None:
-        """Begin again at copying, and at the outline that the reference gives: what was learned of both from true latents is of
-        no use for generated ones."""
-        copy, both = slice(3 * 4, 4 * 4), slice(3 * 4, 5 * 4)  # four pixels each
+        """Begin again at copying: beside true latents there was little need of it."""
+        copy = slice(3 * 4, 4 * 4)  # four pixels
         with torch.no_grad():
-            self.out[0].weight[both] = 0
-            self.out[0].bias[both] = 0
+            self.out[0].weight[copy] = 0
             self.out[0].bias[copy] = 2
-
-    def halve_own_outline(self) -> None:
-        """Hold what the decoder adds to the outline that the reference gives to half of it: crisper to the eye."""
-        own = slice(4 * 4, 5 * 4)
-        with torch.no_grad():
-            self.out[0].weight[own] *= 0.5
-            self.out[0].bias[own] *= 0.5
 
     def forward(self, latents: Tensor, detail: Tensor) -> tuple[Tensor, Tensor]:
         """See `Autoencoder.decode`."""

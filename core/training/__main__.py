@@ -53,17 +53,18 @@ def main() -> None:
 
         return draw
 
-    forget_outdated(out, "autoencoder", budgets["autoencoder"], later="details")
-    forget_outdated(out, "frames", budgets["frames"], later="clips")
+    forget_outdated(out, "autoencoder", budgets["autoencoder"], "details")
+    forget_outdated(out, "frames", budgets["frames"], "clips", "details")
+    forget_outdated(out, "clips", budgets["clips"], "details")
     model.matting = train_matting(out, data, budgets["matting"]).cpu()
     model.autoencoder = train_autoencoder(out, data, budgets["autoencoder"]).cpu()
     data.encode(model.autoencoder)
     learner = Understudy().denoiser.to(device(), memory_format=torch.channels_last)
     learner.load_state_dict(train_frames(out, learner, data, budgets["frames"], weights, sheets("frames")).state_dict())
     denoiser = train_clips(out, learner, data, budgets["clips"], weights)
-    model.autoencoder = train_details(out, model.autoencoder.to(device()), denoiser, data, budgets["details"]).cpu()
-    model.autoencoder.decoder.halve_own_outline()
-    sheets("details")(denoiser.cpu(), options.minutes)
+    both = train_details(out, model.autoencoder.to(device()), denoiser, data, budgets["details"]).cpu()
+    model.autoencoder.load_state_dict(both["autoencoder"].state_dict())
+    sheets("details")(both["denoiser"], options.minutes)
     print(f"weights: {export(out, model)}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -25,6 +25,8 @@ HUMANS_EVERY = 4  # rows: one of so many shows a human, where one is given
 CHUNK = 4  # frames at a time: more only makes the allocator slow
 NOTHING_LAID = torch.tensor([0.5, 0.5, 0.5, 0.0, 0.0]).view(1, WARP_CHANNELS, 1, 1)
 """The warped reference where its joints are not known."""
+Cut = Callable[..., np.ndarray]
+"""The pictures of an array by name, with so many pixels a cell; those of another frame, if one is given."""
 
 
 @dataclass(frozen=True)
@@ -181,9 +183,7 @@ class Dataset:
             array.flush()
         (self.folder / what).write_text(str(count))
 
-    def crops(
-        self, rng: np.random.Generator, count: int, size: int, rows: int | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def crops(self, rng: np.random.Generator, count: int, size: int, rows: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Figures -1..1, mattes and details 0..1 of `count` squares of `size` pixels, mostly on a figure, of the first rows."""
         found = []
         for _ in range(count):
@@ -214,7 +214,7 @@ class Dataset:
         without the reference's joints."""
         who = rng.integers(self.encoded, size=characters)
         frames = np.stack([1 + rng.permutation(FRAMES - 1)[:targets] for _ in who])
-        return self._batch(rng, who, frames, size)
+        return self._batch(rng, who, frames, self._squares(rng, who, frames, size) if size else None)
 
     def clips(self, rng: np.random.Generator, characters: int, frames: int) -> Batch:
         """Random clips of `frames` frames in a row."""
@@ -222,33 +222,39 @@ class Dataset:
         start = REFERENCES + rng.integers(FRAMES - REFERENCES - frames + 1, size=characters)
         return self._batch(rng, who, start[:, None] + np.arange(frames))
 
-    def finished(self, rng: np.random.Generator, characters: int, targets: int) -> tuple[Batch, Tensor, Tensor]:
+    def finished(self, rng: np.random.Generator, characters: int, targets: int, size: int) -> tuple[Batch, Tensor, Tensor]:
         """As `singles`, and what is to come out: figures [B, 3, 8H, 8W], -1..1, and mattes, 0..1."""
         who = rng.integers(self.encoded, size=characters)
         frames = np.stack([1 + rng.permutation(FRAMES - 1)[:targets] for _ in who])
-        rows = np.repeat(who, targets), frames.reshape(-1)
-        figures, mattes = (torch.from_numpy(self.arrays[name][rows]).float() / 255 for name in ("figures", "mattes"))
-        return self._batch(rng, who, frames), figures * 2 - 1, mattes
+        squares = self._squares(rng, who, frames, size)
+        figures, mattes = (torch.from_numpy(squares(name, CELL)).float() / 255 for name in ("figures", "mattes"))
+        return self._batch(rng, who, frames, squares), figures * 2 - 1, mattes
+
+    def _squares(self, rng: np.random.Generator, who: np.ndarray, frames: np.ndarray, size: int) -> Cut:
+        """Cuts a square of `size` pixels, mostly on the figure, out of each of the frames [R, S] of people [R]."""
+        rows = np.repeat(who, frames.shape[1]), frames.reshape(-1)
+        corners = [corner(rng, regions, size) for regions in self.arrays["regions"][rows]]
+
+        def cut(name: str, cell: int = 1, frame: int | None = None) -> np.ndarray:
+            side, found = size // CELL * cell, []
+            for row, at, (top, left) in zip(*rows, corners, strict=True):
+                y, x = (slice(edge * cell, edge * cell + side) for edge in (top, left))
+                found.append(self.arrays[name][row, at if frame is None else frame, ..., y, x])
+            return np.stack(found)
+
+        return cut
 
     def _batch(
-        self, rng: np.random.Generator, who: np.ndarray, frames: np.ndarray, size: int | None = None, unposed: float = 0.25
+        self, rng: np.random.Generator, who: np.ndarray, frames: np.ndarray, cut: Cut | None = None, unposed: float = 0.25
     ) -> Batch:
         characters, count = frames.shape
-        rows = np.repeat(who, count), frames.reshape(-1)
         a = self.arrays
-        corners = [corner(rng, regions, size) for regions in a["regions"][rows]] if size else []
 
-        def shown(name: str, cell: int = 1, rows: tuple[np.ndarray, np.ndarray] = rows) -> np.ndarray:
-            if not size:
-                return a[name][rows]
-            side = size // CELL * cell
-            places = [(top * cell, left * cell) for top, left in corners]
-            parts = [
-                a[name][row, frame, ..., top : top + side, left : left + side]
-                for row, frame, (top, left) in zip(*rows, places, strict=True)
-            ]
-            return np.stack(parts)
+        def whole(name: str, cell: int = 1, frame: int | None = None) -> np.ndarray:
+            at = frames.reshape(-1)
+            return a[name][np.repeat(who, count), at if frame is None else np.full_like(at, frame)]
 
+        shown = cut or whole
         known = torch.from_numpy(rng.random(characters) >= unposed).float().view(-1, 1, 1, 1)
         known_of_target = known.repeat_interleave(count, 0)
         detail = torch.from_numpy(shown("detail", CELL)).float() / 255
@@ -261,7 +267,7 @@ class Dataset:
             references=_floats(a["latents"][who, 0]),
             targets=targets,
             warped=torch.lerp(self.blank[..., :height, :width], warped, known_of_target),
-            beside=_floats(shown("latents", rows=(rows[0], np.zeros_like(rows[1])))),
+            beside=_floats(shown("latents", frame=0)),
             body=shrink(body, CELL) * known,
             detail=detail,
             foreground=shrink(torch.from_numpy(shown("mattes", CELL)).float() / 255, CELL),

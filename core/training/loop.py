@@ -24,11 +24,12 @@ class Budget:
     save_every: float = 120
 
 
-def forget_outdated(folder: Path, stage: str, budget: Budget, later: str) -> None:
-    """Where `stage` goes on training, `later`, which begins with its weights, is to begin again."""
+def forget_outdated(folder: Path, stage: str, budget: Budget, *later: str) -> None:
+    """Where `stage` goes on training, the `later` ones, which begin with its weights, are to begin again."""
     state = folder / f"{stage}.pt"
     if not state.exists() or torch.load(state, map_location="cpu", weights_only=True)["spent"] < 60 * budget.minutes:
-        (folder / f"{later}.pt").unlink(missing_ok=True)
+        for name in later:
+            (folder / f"{name}.pt").unlink(missing_ok=True)
 
 
 def train(

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from ..diffusion.autoencoder import COLOURS, Autoencoder, AutoencoderConfig
 from ..diffusion.bundled import SHARED_NOISE
 from ..diffusion.matting import Matting
-from ..diffusion.sampler import FlowPath, denoise
+from ..diffusion.sampler import FlowPath
 from ..diffusion.unet import Denoiser, Reference
-from .dataset import CELL, NOTHING_LAID, Batch, Dataset, corner
+from .dataset import NOTHING_LAID, Batch, Dataset
 from .loop import Budget, train
 from .losses import MatchLoss, Weights, garment_loss, motion_loss, picture_loss
 from .parallel import autocast, device, workers
@@ -158,45 +158,46 @@ def train_clips(
     return train("clips", model, groups, loss_of, budget, folder, on_save=on_save)
 
 
-def train_details(folder: Path, autoencoder: Autoencoder, denoiser: Denoiser, data: Dataset, budget: Budget) -> Autoencoder:
-    """Stage 3: the decoder alone, on latents as the denoiser makes them."""
+def train_details(folder: Path, autoencoder: Autoencoder, denoiser: Denoiser, data: Dataset, budget: Budget) -> nn.ModuleDict:
+    """Stage 3: the decoder on latents as the denoiser makes them, and the denoiser by the pictures that come of its last step.
+
+    Returns both, as `autoencoder` and `denoiser`.
+    """
     rngs = generators()
     autoencoder.decoder.trust_reference()
-    parameters = list(autoencoder.decoder.requires_grad_(True).parameters())  # what stage 0 returned is frozen
+    temporal = set(denoiser.temporal_parameters())
+    spatial = [parameter for parameter in denoiser.requires_grad_(True).parameters() if parameter not in temporal]
+    decoder = list(autoencoder.decoder.requires_grad_(True).parameters())  # the encoder stays: latents are its
 
     def loss_of(part: int) -> Tensor:
         rng = rngs[part]
-        batch, figures, mattes = data.finished(rng, 1, 4)
-        batch = batch.to(device())
-        with torch.no_grad(), autocast():
+        batch, figures, mattes = data.finished(rng, 1, 4, SQUARE)
+        batch, figures, mattes = batch.to(device()), figures.to(device()), mattes.to(device())
+        path = FlowPath(int(rng.choice([1, 2, 2, 4])))
+        with autocast():
             reference, _ = denoiser.encode_reference(batch.references, batch.body)
+            reference = Reference(batch.beside, reference.bank)
             pose = denoiser.guider(batch.detail)
 
             def predict(x: Tensor, t: float) -> Tensor:
                 return denoiser(x, torch.full((len(x),), t, device=x.device), pose, batch.warped, reference).float()
 
-            latents = denoise(predict, torch.randn_like(batch.targets), FlowPath(int(rng.choice([1, 2, 2, 4]))))
-        regions = batch.regions.cpu().numpy()
-        corners = [corner(rng, each, CROP) for each in (*regions, *regions)]  # two of each, which cost less than the latents
-        latents, detail, figures, mattes = (
-            _squares(values.to(device()).repeat(2, 1, 1, 1), corners, cell)
-            for values, cell in ((latents, 1), (batch.detail, CELL), (figures, CELL), (mattes, CELL))
-        )
-        with autocast():
-            figure, matte = autoencoder.decode(latents, detail)
-        return picture_loss(figure.float(), matte.float(), figures, mattes)
+            latents = torch.randn_like(batch.targets)
+            *before, last = path.times
+            with torch.no_grad():
+                for step, t in enumerate(before):
+                    latents, _ = path.step(step, predict(latents, t), latents)
+            clean = predict(latents, last)
+            figure, matte = autoencoder.decode(clean, batch.detail)
+        inside = 1 + 4 * nn.functional.max_pool2d(batch.foreground, 3, 1, 1)
+        far = (inside * nn.functional.smooth_l1_loss(clean, batch.targets, reduction="none")).mean()
+        return picture_loss(figure.float(), matte.float(), figures, mattes) + 0.2 * far
 
-    return train("details", autoencoder, [{"params": parameters, "lr": 1e-3}], loss_of, budget, folder)
-
-
-def _squares(values: Tensor, corners: list[tuple[int, int]], scale: int) -> Tensor:
-    """Squares of `CROP` pixels from values [B, C, ...] that have `scale` pixels a cell, at corners (top, left) in cells."""
-    size = CROP // CELL * scale
-    squares = [
-        value[:, top * scale : top * scale + size, left * scale : left * scale + size]
-        for value, (top, left) in zip(values, corners, strict=True)
-    ]
-    return torch.stack(squares)
+    both = nn.ModuleDict({"autoencoder": autoencoder, "denoiser": denoiser})
+    groups = [{"params": decoder, "lr": 1e-3}, {"params": spatial, "lr": 1.5e-4}]
+    ema = train("details", both, groups, loss_of, budget, folder)
+    assert isinstance(ema, nn.ModuleDict)
+    return ema
 
 
 def generators() -> list[np.random.Generator]:

@@ -53,15 +53,22 @@ def test_a_reference_without_joints_lays_nothing_over_the_pose(data):
 
 
 def test_a_square_of_a_picture_has_what_the_whole_has_there(data):
-    rng, where = np.random.default_rng(0), np.random.default_rng(4)
+    rng = np.random.default_rng(0)
     who, frames = np.array([1]), np.array([[3]])
-    whole, square = data._batch(rng, who, frames, unposed=0.0), data._batch(where, who, frames, 32, unposed=0.0)
+    cut = data._squares(np.random.default_rng(4), who, frames, 32)
+    whole, square = data._batch(rng, who, frames, unposed=0.0), data._batch(rng, who, frames, cut, unposed=0.0)
     top, left = corner(np.random.default_rng(4), data.arrays["regions"][1, 3], 32)
     rows, columns = slice(top, top + 4), slice(left, left + 4)
     for name in ("targets", "warped", "beside", "foreground", "matches", "regions"):
         assert torch.equal(getattr(square, name), getattr(whole, name)[..., rows, columns]), name
     assert torch.equal(square.detail, whole.detail[..., top * 8 : top * 8 + 32, left * 8 : left * 8 + 32])
     assert torch.equal(square.references, whole.references) and torch.equal(square.body, whole.body)
+
+
+def test_what_is_to_come_out_is_cut_as_what_goes_in(data):
+    batch, figures, mattes = data.finished(np.random.default_rng(0), 2, 3, 32)
+    assert figures.shape == (6, 3, 32, 32) and batch.targets.shape == (6, 8, 4, 4) and mattes.max() == 1
+    torch.testing.assert_close(batch.foreground, torch.nn.functional.avg_pool2d(mattes, 8))
 
 
 def test_latents_are_made_again_for_another_encoder(tmp_path):
