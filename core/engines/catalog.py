@@ -62,7 +62,7 @@ class EngineSpec:
         for name in self.fixed:
             asked, own = getattr(settings, name), getattr(self.defaults, name)
             if asked != own:
-                raise InvalidRequest(f"Engine {self.name} has no other {name} than {own!r}, not {asked!r}.", "Leave it out.")
+                raise InvalidRequest(f"Engine {self.name} knows no {name} but {own!r}, not {asked!r}.", "Leave it as it is.")
         if settings.width * settings.height > self.max_pixels:
             raise InvalidRequest(
                 f"{settings.width} x {settings.height} is more than engine {self.name} can draw.",

@@ -36,7 +36,8 @@ def place(
 ) -> None:
     """Make `module` ready to be run on `device`, in `compute_dtype`, its convolutions' weights in that layout."""
     dtype = compute_dtype(device, runtime)
-    module.eval().requires_grad_(False).to(dtype=dtype, memory_format=layout)
+    # Not `module.to`: diffusers' own warns of a change of dtype, whatever is kept.
+    nn.Module.to(module.eval().requires_grad_(False), dtype=dtype, memory_format=layout)
     if runtime.precision == "float8":
         apply_layerwise_casting(module, torch.float8_e4m3fn, dtype, skip_modules_pattern=KEPT_WHOLE)
     if runtime.offload and device.type != "cpu":

@@ -27,9 +27,9 @@ def test_a_spec_survives_json():
         ({"width": 2048, "height": 2048}, 1, "more than engine understudy can draw"),
         ({}, 9, "9 people; engine understudy draws 8"),
         ({"scheduler": "ddim"}, 1, "no scheduler 'ddim'"),
-        ({"context_layout": "loop"}, 1, "no other context_layout than 'aligned', not 'loop'"),
-        ({"context_fusion": "flat"}, 1, "no other context_fusion than 'triangle', not 'flat'"),
-        ({"context_layout": "open", "context_stride": 2}, 1, "no other context_layout"),
+        ({"context_layout": "loop"}, 1, "no context_layout but 'aligned', not 'loop'"),
+        ({"context_fusion": "flat"}, 1, "no context_fusion but 'triangle', not 'flat'"),
+        ({"context_layout": "open", "context_stride": 2}, 1, "no context_layout but"),
     ],
 )
 def test_what_an_engine_cannot_do_is_refused_with_a_remedy(change, people, message):

@@ -95,9 +95,10 @@ def test_a_stopped_job_goes_on_to_the_same_frames(engine, waving, tmp_path):
     assert steps == [2] and np.array_equal(frames, run(engine, waving, asked)[0])
 
 
-def test_a_clip_of_one_frame_works(engine, waving):
-    frames, _ = run(engine, waving.select([0]), settings(engine, context_layout="aligned"))
-    assert len(frames) == 1
+def test_a_clip_of_one_frame_and_a_reference_of_another_aspect_work(engine, waving):
+    wide = np.tile(PICTURE[:30], (1, 3, 1))
+    frames, _ = run(engine, waving.select([0]), settings(engine, context_layout="aligned"), picture=wide)
+    assert frames.shape == (1, 96, 64, 3)
 
 
 def test_presets_but_exact_end_their_windows_with_the_clip_and_work(engine, waving):
