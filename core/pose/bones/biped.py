@@ -2,11 +2,24 @@
 
 from .family import Family, fingers
 
+_PREFIX = r"(?:valvebiped_)?bip\d*"
+_LIMBS = {
+    "clavicle": "{side}_Clavicle",
+    "upper_arm": "{side}_UpperArm",
+    "forearm": "{side}_Forearm",
+    "hand": "{side}_Hand",
+    "thigh": "{side}_Thigh",
+    "shin": "{side}_Calf",
+    "foot": "{side}_Foot",
+    "toe": "{side}_Toe0",
+    **fingers("{side}_Finger{finger}{joint}", "01234", ("", "1", "2")),
+}
+
 BIPED = Family(
     name="3ds Max Biped",
     left="L",
     right="R",
-    prefix=r"(?:valvebiped_)?bip\d*",
+    prefix=_PREFIX,
     centre_names={
         "hips": "Pelvis",
         "spine": "Spine",
@@ -15,17 +28,7 @@ BIPED = Family(
         "neck": "Neck",
         "head": "Head",
     },
-    sided_names={
-        "clavicle": "{side}_Clavicle",
-        "upper_arm": "{side}_UpperArm",
-        "forearm": "{side}_Forearm",
-        "hand": "{side}_Hand",
-        "thigh": "{side}_Thigh",
-        "shin": "{side}_Calf",
-        "foot": "{side}_Foot",
-        "toe": "{side}_Toe0",
-        **fingers("{side}_Finger{finger}{joint}", "01234", ("", "1", "2")),
-    },
+    sided_names=_LIMBS,
     fingerprint=("Bip001 Spine", "Bip001 L Thigh", "Bip001 Neck"),
 )
 
@@ -33,7 +36,7 @@ SOURCE = Family(
     name="Source",
     left="L",
     right="R",
-    prefix=r"(?:valvebiped_)?bip\d*",
+    prefix=_PREFIX,
     centre_names={
         "hips": "Pelvis",
         "spine": "Spine",
@@ -42,16 +45,6 @@ SOURCE = Family(
         "neck": "Neck1",
         "head": "Head1",
     },
-    sided_names={
-        "clavicle": "{side}_Clavicle",
-        "upper_arm": "{side}_UpperArm",
-        "forearm": "{side}_Forearm",
-        "hand": "{side}_Hand",
-        "thigh": "{side}_Thigh",
-        "shin": "{side}_Calf",
-        "foot": "{side}_Foot",
-        "toe": "{side}_Toe0",
-        **fingers("{side}_Finger{finger}{joint}", "01234", ("", "1", "2")),
-    },
+    sided_names=_LIMBS,
     fingerprint=("Neck1", "Head1", "Spine4"),
 )

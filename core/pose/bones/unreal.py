@@ -2,6 +2,18 @@
 
 from .family import Family, fingers
 
+_LIMBS = {
+    "clavicle": "clavicle_{side}",
+    "upper_arm": "upperarm_{side}",
+    "forearm": "lowerarm_{side}",
+    "hand": "hand_{side}",
+    "thigh": "thigh_{side}",
+    "shin": "calf_{side}",
+    "foot": "foot_{side}",
+    "toe": "ball_{side}",
+    **fingers("{finger}_{joint}_{side}", ("thumb", "index", "middle", "ring", "pinky"), ("01", "02", "03")),
+}
+
 UNREAL_5 = Family(
     name="Unreal 5",
     left="l",
@@ -14,17 +26,7 @@ UNREAL_5 = Family(
         "neck": "neck_01",
         "head": "head",
     },
-    sided_names={
-        "clavicle": "clavicle_{side}",
-        "upper_arm": "upperarm_{side}",
-        "forearm": "lowerarm_{side}",
-        "hand": "hand_{side}",
-        "thigh": "thigh_{side}",
-        "shin": "calf_{side}",
-        "foot": "foot_{side}",
-        "toe": "ball_{side}",
-        **fingers("{finger}_{joint}_{side}", ("thumb", "index", "middle", "ring", "pinky"), ("01", "02", "03")),
-    },
+    sided_names=_LIMBS,
     fingerprint=("spine_04", "spine_05", "neck_02"),
 )
 
@@ -40,16 +42,6 @@ UNREAL = Family(
         "neck": "neck_01",
         "head": "head",
     },
-    sided_names={
-        "clavicle": "clavicle_{side}",
-        "upper_arm": "upperarm_{side}",
-        "forearm": "lowerarm_{side}",
-        "hand": "hand_{side}",
-        "thigh": "thigh_{side}",
-        "shin": "calf_{side}",
-        "foot": "foot_{side}",
-        "toe": "ball_{side}",
-        **fingers("{finger}_{joint}_{side}", ("thumb", "index", "middle", "ring", "pinky"), ("01", "02", "03")),
-    },
+    sided_names=_LIMBS,
     fingerprint=("spine_03", "calf_l", "lowerarm_l"),
 )
