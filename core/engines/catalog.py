@@ -287,7 +287,7 @@ CATALOG: dict[str, EngineSpec] = {
             "aniportrait",
             "AniPortrait",
             "Apache-2.0",
-            _animate_anyone_files("ZJYang/AniPortrait", {"pose_guider": 629}),
+            _animate_anyone_files("ZJYang/AniPortrait", {"pose_guider": 670}),
             parameters=2_800_000_000,
             width=512,
             height=512,
