@@ -210,11 +210,8 @@ def _face(family: Family, by_name: Mapping[str, str]) -> dict[str, str]:
 
 def _named(wanted: Mapping[_Part, tuple[str, ...]], by_name: Mapping[str, str]) -> dict[_Part, str]:
     """Of each part, the first of its names that there is, as a bone."""
-    return {
-        part: next(by_name[name] for name in names if name in by_name)
-        for part, names in wanted.items()
-        if any(name in by_name for name in names)
-    }
+    found = {part: next((name for name in names if name in by_name), None) for part, names in wanted.items()}
+    return {part: by_name[name] for part, name in found.items() if name is not None}
 
 
 def _without_prefix(family: Family, by_name: Mapping[str, str]) -> Mapping[str, str]:

@@ -122,7 +122,8 @@ class Attachment:
         `expression` [T, 68, 3] is what shape keys add to the face (`face.expression`).
         """
         points = np.zeros((len(matrices), KEYPOINT_COUNT, 3))
-        matrices = matrices.astype(float)  # of another precision than the offsets, they would be multiplied at half the speed
+        # Of another precision than the offsets, they would be multiplied at half the speed.
+        matrices = matrices.astype(float, copy=False)
         points[:, self.keypoints] = np.einsum("tnij,nj->tni", matrices[:, self.rows, :3], self.offsets)
         points[:, INDEX["neck"]] = points[:, _SHOULDERS].mean(axis=1)
         if expression is not None:

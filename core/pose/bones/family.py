@@ -65,11 +65,12 @@ class Family:
         return self.without_prefix(canonical(bone))
 
     def without_prefix(self, canonical_name: str) -> str:
-        return self._prefix.sub("", canonical_name, count=1) if self._prefix else canonical_name
+        found = self._prefix.match(canonical_name) if self._prefix else None
+        return canonical_name[found.end() :] if found else canonical_name
 
     @cached_property
     def _prefix(self) -> re.Pattern[str] | None:
-        return re.compile(f"^(?:{self.prefix})_?") if self.prefix else None
+        return re.compile(f"(?:{self.prefix})_?") if self.prefix else None
 
     def _canonical_names(self, names: Names, side: str = "") -> tuple[str, ...]:
         names = (names,) if isinstance(names, str) else names
