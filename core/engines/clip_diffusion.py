@@ -84,8 +84,8 @@ class ClipDiffusionEngine(ABC):
         self.device, self.runtime = torch.device(device), runtime
         self.dtype = compute_dtype(self.device, runtime)
         set_attention_backend(runtime.attention)
-        # In float32 results are compared with the published code's, whose last bits depend on the layout too.
-        self.layout = torch.contiguous_format if self.dtype == torch.float32 else torch.channels_last
+        # Beyond sixteen bits results are compared with the published code's, whose last bits depend on the layout too.
+        self.layout = torch.channels_last if self.dtype.itemsize == 2 else torch.contiguous_format
         with shortage_named(f"Engine {self.spec.name}"):
             config = read_config(self.spec.file(weights, "sd-vae-ft-mse/config.json"))
             path = self.spec.file(weights, "sd-vae-ft-mse/diffusion_pytorch_model")

@@ -10,7 +10,12 @@ from .interface import Runtime
 
 KEPT_WHOLE = ("norm", "time_embedding")  # in sixteen bits: small, and the last tells what the rest computes in
 COMPILED_FORMS = 64  # of one block's code: for every width, with and without a reference
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = {
+    "float64": torch.float64,  # only asked for where results are compared
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 
 
 def fastest(device: torch.device | str) -> str:

@@ -6,13 +6,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from understudy.core.engines import catalog, parity
+from understudy.core.engines.clip_diffusion import ClipDiffusionEngine
 from understudy.core.engines.interface import Runtime
 from understudy.core.errors import InvalidWeights, UnknownEngine
 
 CASES = Path(__file__).parents[3].parent / "shared/fixtures/parity"
 
 
-@pytest.mark.parametrize("name", ["animate-anyone"])
+@pytest.mark.parametrize("name", ["animate-anyone", "magic-animate"])
 def test_a_run_of_the_authors_code_is_reproduced(name):
     if not CASES.is_dir():
         pytest.skip("the runs of the authors' code are in ../shared/fixtures/parity, which is not here")
@@ -66,6 +67,41 @@ def test_a_case_is_run_with_its_own_settings(published, tmp_path):
     for other in ({"guidance": 3.0}, {"closed_loop": True}, {"context_stride": 1}, {"scheduler": {}}):
         (folder / "case.json").write_text(json.dumps(case | other))
         assert parity.measure(folder)["latents_rel"] > 1e-3
+
+
+def test_a_case_beyond_the_bar_in_float32_is_run_in_float64_too(published, tmp_path, monkeypatch):
+    folder = tmp_path / "case"
+    folder.symlink_to(published("magic-animate"))
+    torch.manual_seed(0)
+    shapes = {"initial_latents": (1, 4, 2, 6, 8), "final_latents": (1, 4, 2, 6, 8), "frames": (1, 3, 2, 48, 64)}
+    expected = {name: torch.randn(shape) for name, shape in shapes.items()}
+    expected |= {"reference": torch.randint(0, 256, (48, 64, 3), dtype=torch.uint8)}
+    expected |= {"poses": torch.randint(0, 256, (2, 48, 64, 3), dtype=torch.uint8)}
+    (folder / "case.json").write_text(json.dumps({"family": "magic-animate", "width": 64, "height": 48, "steps": 1}))
+
+    def measure():
+        save_file(expected, folder / "expected.safetensors")
+        return parity.measure(folder)
+
+    drawn = []
+    monkeypatch.setattr(ClipDiffusionEngine, "render", kept(ClipDiffusionEngine.render, drawn))
+    assert measure()["latents_rel"] > 1e-3 and len(drawn) == 2
+    single, double = (latents.transpose(0, 1)[None].contiguous() for latents in drawn)
+    assert 0 < (single - double).abs().max() < 1e-3
+    expected["final_latents"] = single
+    assert measure()["precision"] == "float32" and len(drawn) == 3
+    monkeypatch.setattr(parity, "BAR", 0)
+    expected["final_latents"] = double
+    found = measure()
+    assert found["precision"] == "float64" and found["latents_abs"] == 0 < found["float32"]["latents_abs"]
+
+
+def kept(function, results):
+    def keeping(*args, **named):
+        results.append(function(*args, **named))
+        return results[-1]
+
+    return keeping
 
 
 def test_a_case_that_is_none_is_refused(tmp_path):
