@@ -105,14 +105,15 @@ def examine(path: Path) -> None:
 
 
 def _examine_safetensors(path: Path, stream: BinaryIO, head: bytes) -> None:
-    if head.startswith((b"PK", b"\x80")):
-        raise InvalidWeights(
-            f"{path} is a pickle under the name of a safetensors file.", "Download the published safetensors file."
-        )
     size = stream.seek(0, 2)
     stream.seek(8)
     length = int.from_bytes(head[:8], "little")
-    if length > _HEADER_LIMIT:
+    is_long = length > _HEADER_LIMIT
+    if head.startswith(b"PK\x03\x04") or (is_long and head.startswith(b"\x80")):  # lengths can begin with that byte too
+        raise InvalidWeights(
+            f"{path} is a pickle under the name of a safetensors file.", "Download the published safetensors file."
+        )
+    if is_long:
         raise InvalidWeights(f"{path} is not a safetensors file.")
     try:
         entries = json.loads(stream.read(length))

@@ -67,7 +67,12 @@ def measure(folder: Path, device: str = "cpu") -> dict[str, Any]:
 
 
 def _measure(
-    engine: ClipDiffusionEngine, folder: Path, case: Mapping[str, Any], expected: Mapping[str, Tensor], device: str, precision: str
+    engine: ClipDiffusionEngine,
+    folder: Path,
+    case: Mapping[str, Any],
+    expected: Mapping[str, Tensor],
+    device: str,
+    precision: str,
 ) -> dict[str, Any]:
     engine.load(device, folder, Runtime(precision=precision))
     poses = expected["poses"].numpy()

@@ -8,8 +8,8 @@ from understudy.core.engines.layout import WeightsFile, examine, find, lacking
 from understudy.core.errors import InvalidWeights
 
 
-def safetensors(size: int = 12) -> bytes:
-    header = json.dumps({"a": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}).encode()
+def safetensors(size: int = 12, header_size: int = 0) -> bytes:
+    header = json.dumps({"a": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}).encode().ljust(header_size)
     return struct.pack("<Q", len(header)) + header + bytes(size)
 
 
@@ -52,6 +52,14 @@ def test_whole_files_pass(tmp_path):
     for name, data in (("a.safetensors", safetensors()), ("b.pth", archive()), ("c.json", b"{}")):
         (tmp_path / name).write_bytes(data)
         examine(tmp_path / name)
+
+
+@pytest.mark.parametrize("header_size", [0x180, 0x4B50])
+def test_a_header_whose_length_begins_as_a_pickle_does_passes(tmp_path, header_size):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(safetensors(header_size=header_size))
+    assert path.read_bytes().startswith((b"\x80", b"PK"))
+    examine(path)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from understudy.core.errors import InvalidWeights, UnknownEngine
 CASES = Path(__file__).parents[3].parent / "shared/fixtures/parity"
 
 
+@pytest.mark.timeout(1200)  # half a minute of work; on a machine that others load it took five
 @pytest.mark.parametrize("name", ["animate-anyone", "magic-animate"])
 def test_a_run_of_the_authors_code_is_reproduced(name):
     if not CASES.is_dir():
