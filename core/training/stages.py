@@ -115,7 +115,7 @@ def denoising_loss(
             reference = Reference(batch.beside, reference.bank)
         clean = model(noisy.to(**layout), t, pose, batch.warped, reference, frames, match).float()
 
-    inside = 1 + 4 * nn.functional.max_pool2d(batch.foreground, 3, 1, 1)
+    inside = _inside(batch)
     weight = (1 / at).clamp(max=2) * inside
     # Not squared beyond 1: a few latents are far out, and would drown the others.
     loss = 2 * (weight * nn.functional.smooth_l1_loss(clean, batch.targets, reduction="none")).mean()
@@ -126,6 +126,11 @@ def denoising_loss(
     if frames:
         loss = loss + weights.motion * 0.5 * motion_loss(clean, batch.targets, inside, frames)
     return loss
+
+
+def _inside(batch: Batch) -> Tensor:
+    """How much latents count, [B, 1, H, W]: in and beside the figure 5 times."""
+    return 1 + 4 * nn.functional.max_pool2d(batch.foreground, 3, 1, 1)
 
 
 def train_frames(folder: Path, model: Denoiser, data: Dataset, budget: Budget, weights: Weights, on_save=None) -> Denoiser:
@@ -189,8 +194,7 @@ def train_details(folder: Path, autoencoder: Autoencoder, denoiser: Denoiser, da
                     latents, _ = path.step(step, predict(latents, t), latents)
             clean = predict(latents, last)
             figure, matte = autoencoder.decode(clean, batch.detail)
-        inside = 1 + 4 * nn.functional.max_pool2d(batch.foreground, 3, 1, 1)
-        far = (inside * nn.functional.smooth_l1_loss(clean, batch.targets, reduction="none")).mean()
+        far = (_inside(batch) * nn.functional.smooth_l1_loss(clean, batch.targets, reduction="none")).mean()
         return picture_loss(figure.float(), matte.float(), figures, mattes) + 0.2 * far
 
     both = nn.ModuleDict({"autoencoder": autoencoder, "denoiser": denoiser})
