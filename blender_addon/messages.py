@@ -15,7 +15,8 @@ from .record import TakeRecord
 class EngineInfo:
     """What the panel needs to know of an engine that the server offers.
 
-    `presets` are the settings that each begins with, "exact" as published; `lacking` says which of its weights are not there.
+    `presets` are the settings that each begins with, "exact" as published; `lacking` says which of its weights are not there,
+    `fixed` names the settings that it has no choice of.
     """
 
     name: str
@@ -27,12 +28,14 @@ class EngineInfo:
     max_people: int
     presets: Mapping[str, GenerationSettings]
     lacking: tuple[str, ...]
+    fixed: tuple[str, ...]
 
     @classmethod
     def from_json(cls, data: dict) -> EngineInfo:
         own = {name: data[name] for name in cls.__dataclass_fields__}
         presets = {name: GenerationSettings.from_json(settings) for name, settings in data["presets"].items()}
-        return cls(**own | {"memory": MemoryNeeds(**data["memory"]), "presets": presets, "lacking": tuple(data["lacking"])})
+        lists = {name: tuple(data[name]) for name in ("lacking", "fixed")}
+        return cls(**own | lists | {"memory": MemoryNeeds(**data["memory"]), "presets": presets})
 
     def memory_bytes(self, settings: GenerationSettings, frames: int) -> int:
         """About what a take of `frames` needs on the server's device."""

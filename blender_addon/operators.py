@@ -12,6 +12,7 @@ from ..core.pose import openpose_json
 from . import part_export, people, plan, timer
 from .demo import DemoScene
 from .environment_control import environment
+from .plates import AddPlate
 from .preferences import ROOT, preferences
 from .record import TakeRecord, find_unfinished
 from .reference import render_reference
@@ -117,6 +118,19 @@ class RenderReference(_PersonOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class UseSceneSize(bpy.types.Operator):
+    """Draw the take in the size of the scene's own picture, or as large as the engine can in its shape"""
+
+    bl_idname = "understudy.use_scene_size"
+    bl_label = "Scene's Size"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        settings = context.scene.understudy
+        settings.width, settings.height = plan.size_of_scene(context)
+        return {"FINISHED"}
+
+
 class Generate(bpy.types.Operator):
     """Sample the poses, send them to the server, and put the take into the sequencer"""
 
@@ -131,8 +145,7 @@ class Generate(bpy.types.Operator):
         if work := part_export.find_work():
             cls.poll_message_set(work)
             return False
-        problem = plan.find_problem(context) or plan.find_missing_reference(context) or plan.find_engine_limit(context)
-        if problem:
+        if problem := plan.find_problem(context) or plan.find_refusal(context):
             cls.poll_message_set(str(problem))
             return False
         return True
@@ -430,7 +443,7 @@ class OpenPreferences(bpy.types.Operator):
 
 CLASSES = (
     AddPerson, RemovePerson,
-    RenderReference, Generate, ResumeTake, Cancel, ExportClip, DemoScene,
+    RenderReference, UseSceneSize, AddPlate, Generate, ResumeTake, Cancel, ExportClip, DemoScene,
     StartServer, StopServer, CreateEnvironment,
     CheckEnvironment, CancelEnvironment, OpenLog, OpenPreferences,
 )  # fmt: skip

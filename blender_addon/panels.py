@@ -184,12 +184,19 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         column = layout.column(align=True)
         column.prop(settings, "width")
         column.prop(settings, "height")
+        column.operator("understudy.use_scene_size", icon="SCENE_DATA")
         layout.prop(settings, "steps")
         layout.prop(settings, "guidance")
         layout.prop(settings, "seed")
         layout.prop(settings, "background")
         if settings.background == "colour":
             layout.prop(settings, "background_colour", text=" ")
+        elif settings.background == "plate":
+            row = layout.row(align=True)
+            row.prop(settings, "plate", icon="SEQUENCE")
+            row.operator("understudy.add_plate", text="", icon="FILEBROWSER")
+            if settings.source == "CAMERA" and not plan.has_shape_of_scene(context):
+                draw_lines(layout, "The take has another shape than the scene's picture, and will not fit the plate.", "INFO")
         if engine and engine.reads_prompt:
             layout.prop(settings, "prompt")
         if engine:
@@ -263,7 +270,7 @@ def _draw_outcome(layout: bpy.types.UILayout) -> None:
     error = session.error
     if error is None:
         if session.outcome:
-            layout.label(text=session.outcome, icon="CHECKMARK")
+            draw_lines(layout, session.outcome, "CHECKMARK")
         return
     box = draw_lines(layout, error, "INFO" if isinstance(error, Cancelled) else "ERROR")
     if fix := _fix_of(error):

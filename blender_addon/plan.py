@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import bpy
@@ -10,6 +11,7 @@ from ..core.errors import EmptyRange, InvalidReference, InvalidRequest, InvalidW
 from ..core.protocol import MAX_FRAMES, JobRequest
 from .generation import GenerationPlan
 from .people import active_armature, alignments_of, find_nobody, frames_of, people_of
+from .plates import find_plate
 from .preferences import preferences
 from .properties import find_engine
 from .sample_options import SampleOptions, View
@@ -52,7 +54,16 @@ def find_engine_limit(context: bpy.types.Context) -> UnderstudyError | None:
             f"{settings.width} x {settings.height} is more than {engine.title} can draw.",
             f"Choose a size of at most {engine.max_pixels} pixels.",
         )
+    if settings.background != "reference" and "background" in engine.fixed:
+        return InvalidRequest(
+            f"{engine.title} draws people and background together.", "Choose the reference's background, or another engine."
+        )
     return None
+
+
+def find_refusal(context: bpy.types.Context) -> UnderstudyError | None:
+    """What keeps a take from being drawn though its people can be sampled. Cheap, as `find_problem`, which comes first."""
+    return find_missing_reference(context) or find_missing_plate(context) or find_engine_limit(context)
 
 
 def find_missing_reference(context: bpy.types.Context) -> InvalidReference | None:
@@ -69,6 +80,30 @@ def find_missing_reference(context: bpy.types.Context) -> InvalidReference | Non
     return None
 
 
+def find_missing_plate(context: bpy.types.Context) -> InvalidRequest | None:
+    scene = context.scene
+    settings = scene.understudy
+    if settings.background != "plate" or find_plate(scene, settings.plate):
+        return None
+    what = f"There is no strip {settings.plate!r} in the sequencer." if settings.plate else "No plate is chosen."
+    return InvalidRequest(what, "Choose a strip of the sequencer, or add a film or pictures.")
+
+
+def size_of_scene(context: bpy.types.Context) -> tuple[int, int]:
+    """The scene's picture, pixels, no larger than the engine can draw."""
+    render = context.scene.render
+    width, height = (max(16, side * render.resolution_percentage // 100) for side in (render.resolution_x, render.resolution_y))
+    engine = find_engine(context.scene.understudy.engine)
+    shrink = max(1.0, math.sqrt(width * height / engine.max_pixels)) if engine else 1.0
+    return int(width / shrink), int(height / shrink)
+
+
+def has_shape_of_scene(context: bpy.types.Context) -> bool:
+    """Whether the take's picture, laid over the scene's, covers it: only then do people stand where the camera sees them."""
+    settings, (width, height) = context.scene.understudy, size_of_scene(context)
+    return math.isclose(settings.width / settings.height, width / height, rel_tol=0.01)
+
+
 def plan_samples(context: bpy.types.Context) -> SampleOptions:
     """Raises what `find_problem` finds, and `NoCamera` where there is no viewport to look through."""
     if problem := find_problem(context):
@@ -83,11 +118,11 @@ def plan_samples(context: bpy.types.Context) -> SampleOptions:
 def plan_take(context: bpy.types.Context) -> TakePlan:
     """Raises `UnderstudyError`: what `plan_samples` raises, `InvalidReference`, `InvalidRequest`, `ServerError`."""
     samples = plan_samples(context)
-    if problem := find_missing_reference(context) or find_engine_limit(context):
+    if problem := find_refusal(context):
         raise problem
     settings, chosen = context.scene.understudy, preferences()
     generation = GenerationPlan(
-        request=JobRequest(settings.generation_settings(), settings.name),
+        request=JobRequest(settings.generation_settings(), settings.name, settings.plate_chosen),
         references=tuple((person.armature.name, Path(bpy.path.abspath(person.reference))) for person in settings.people),
         takes=chosen.takes(),
     )

@@ -11,6 +11,7 @@ from ..core.protocol import GenerationSettings
 from . import overlay
 from .instances import instances_collection
 from .messages import EngineInfo
+from .plates import plates_of
 from .server_control import server
 
 DEFAULTS = GenerationSettings()
@@ -134,6 +135,10 @@ def _begin_with(settings: UnderstudySettings, preset: GenerationSettings) -> Non
         setattr(settings, name, getattr(preset, name))
 
 
+def _list_plates(settings: UnderstudySettings, _context, _typed: str) -> list[str]:
+    return plates_of(settings.id_data)  # type: ignore[arg-type]  # a scene's
+
+
 def _switch_overlay(_settings: UnderstudySettings, _context) -> None:
     overlay.sync()
 
@@ -206,8 +211,13 @@ class UnderstudySettings(bpy.types.PropertyGroup):
             ("reference", "Reference", "What is behind the first person in the reference"),
             ("transparent", "Transparent", "Nothing: frames with an alpha channel, to lay over others in the sequencer"),
             ("colour", "Colour", "One colour"),
+            ("plate", "Plate", "A strip of the sequencer: the take is transparent, and is laid over it"),
         ),
     )
+    plate: bpy.props.StringProperty(
+        name="Plate", description="The strip of the sequencer that stands behind the people: a film, pictures, another scene",
+        search=_list_plates, search_options=set(),
+    )  # fmt: skip
     background_colour: bpy.props.FloatVectorProperty(
         name="Colour", subtype="COLOR_GAMMA", size=3, min=0, max=1, default=(0.5, 0.5, 0.5)
     )
@@ -226,7 +236,14 @@ class UnderstudySettings(bpy.types.PropertyGroup):
             guidance=self.guidance, seed=self.seed, prompt=self.prompt, background=self._background(),
         )  # fmt: skip
 
+    @property
+    def plate_chosen(self) -> str:
+        """The name of the strip that the take is to be laid over, "" where that is not asked for."""
+        return self.plate if self.background == "plate" else ""
+
     def _background(self) -> str:
+        if self.background == "plate":
+            return "transparent"
         if self.background != "colour":
             return self.background
         return "#" + "".join(f"{round(255 * part):02x}" for part in self.background_colour)

@@ -31,9 +31,11 @@ from .messages import (
     Submitted,
     Submitting,
 )
+from .plates import find_plate
 from .record import TakeRecord
 from .sample_options import SampleOptions
 from .sampling import Sampling
+from .sequencer import show
 from .server_control import server
 from .server_process import Server
 
@@ -264,7 +266,9 @@ class Session:
         strip = takes.import_take(scene, record, finished.frames)
         last = record.first_frame + len(finished.frames) - 1
         name, outcome = strip.name, f"{strip.name}: channel {strip.channel}, frames {record.first_frame} to {last}"
-        takes.show(scene)
+        if record.request.plate and not find_plate(scene, record.request.plate):
+            outcome += f"; its plate, {record.request.plate!r}, is not in the sequencer any more"
+        show(scene)
         self._remember("")  # before the undo step, which would bring it back
         record.forget()
         self._generation.delete_job()

@@ -3,65 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import bpy
 
-from ..core.errors import JobFailed
+from ..core.protocol import JobRequest
+from .plates import find_plate
 from .record import TakeRecord
+from .sequencer import add_pictures, lowest_free_channel, overlaps, select_alone, strips_of
 
-CHANNELS = 128  # Blender's own limit
+_JOB, _CLIP, _REQUEST = "understudy_job", "understudy_clip", "understudy_request"  # what a strip says of what made it
 
 
 def import_take(scene: bpy.types.Scene, take: TakeRecord, frames: Sequence[Path]) -> bpy.types.Strip:
-    """Add the pictures of `take` to the scene's sequencer as one strip on the lowest free channel, and select it alone.
+    """Add the pictures of `take` to the scene's sequencer as one strip, and select it alone.
 
-    Raises `JobFailed` where no channel is free.
+    It lies on the lowest free channel, above its plate where that is still there. One that can be seen through is laid over
+    what is below it, and earlier ones of the same name and plate are muted: they would be seen beside it. Raises `JobFailed`
+    where no channel is free.
     """
     editor = scene.sequence_editor or scene.sequence_editor_create()
     strips = strips_of(editor)
-    end = take.first_frame + len(frames)
-    channel = lowest_free_channel(strips, take.first_frame, end)
-    for other in strips:
-        other.select = False
-    strip = strips.new_image(take.request.name, _path_for_blend(frames[0]), channel, take.first_frame, fit_method="FIT")
-    for frame in frames[1:]:
-        strip.elements.append(frame.name)
-    strip.select = True
-    editor.active_strip = strip
-    strip["understudy_job"] = take.job
-    strip["understudy_clip"] = take.clip_digest
-    strip["understudy_request"] = json.dumps(take.request.to_json())
+    start, end = take.first_frame, take.first_frame + len(frames)
+    plate = find_plate(scene, take.request.plate)
+    channel = lowest_free_channel(strips, start, end, above=plate.channel if plate else 0)
+    if take.request.settings.background == "transparent":
+        for other in strips:
+            other.mute = other.mute or (_is_earlier(other, take.request) and overlaps(other, start, end))
+    strip = add_pictures(strips, take.request.name, frames, channel, start)
+    strip.blend_type = "ALPHA_OVER"
+    strip[_JOB], strip[_CLIP], strip[_REQUEST] = take.job, take.clip_digest, json.dumps(take.request.to_json())
+    select_alone(editor, strip)
     return strip
 
 
-def show(scene: bpy.types.Scene) -> None:
-    """Since Blender 5.0 sequencers edit the scene that their workspace names: where that is none, name this one."""
-    for window in bpy.context.window_manager.windows:
-        if getattr(window.workspace, "sequencer_scene", scene) is None:
-            window.workspace.sequencer_scene = scene
-
-
-def strips_of(editor: bpy.types.SequenceEditor) -> bpy.types.StripsTopLevel:
-    """The strips at the top level; `sequences` until Blender 4.3."""
-    return editor.strips if hasattr(editor, "strips") else editor.sequences
-
-
-def lowest_free_channel(strips: Iterable, start: int, end: int) -> int:
-    """The lowest channel with nothing in scene frames [start, end)."""
-    taken = {strip.channel for strip in strips if strip.frame_final_start < end and start < strip.frame_final_end}
-    for channel in range(1, CHANNELS + 1):
-        if channel not in taken:
-            return channel
-    raise JobFailed(
-        f"No channel of the sequencer is free between frames {start} and {end}.",
-        "Remove or move some strips, then generate again.",
-    )
-
-
-def _path_for_blend(path: Path) -> str:
-    """Relative to the .blend file where it lies below its folder, so that both can be moved together."""
-    if bpy.data.filepath and path.is_relative_to(Path(bpy.data.filepath).parent):
-        return bpy.path.relpath(str(path))
-    return str(path)
+def _is_earlier(strip: bpy.types.Strip, request: JobRequest) -> bool:
+    """Whether the strip is a take that another of this name, over the same plate, takes the place of."""
+    made_by = json.loads(strip.get(_REQUEST, "{}"))
+    return (made_by.get("name"), made_by.get("plate")) == (request.name, request.plate)

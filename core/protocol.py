@@ -199,17 +199,23 @@ def decode_batch(pixels: int) -> int:
 
 @dataclass(frozen=True)
 class JobRequest:
-    """`request.json`: the settings and the take's name. People and frames are in the clip."""
+    """`request.json`: the settings, and what is only kept: the take's name, and that of the plate it is to be laid over, or "".
+
+    People and frames are in the clip.
+    """
 
     settings: GenerationSettings
     name: str = "take"
+    plate: str = ""
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not 1 <= len(self.name) <= 200:
             raise InvalidRequest("The take's name must be 1 to 200 characters long.")
+        if not isinstance(self.plate, str) or len(self.plate) > 200:
+            raise InvalidRequest("The plate's name must be at most 200 characters long.")
 
     def to_json(self) -> dict[str, Any]:
-        return {"settings": self.settings.to_json(), "name": self.name}
+        return {"settings": self.settings.to_json(), "name": self.name, "plate": self.plate}
 
     @classmethod
     def from_json(cls, data: Any) -> JobRequest:

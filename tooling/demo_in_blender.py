@@ -108,7 +108,7 @@ def make_take(options: argparse.Namespace) -> None:
 
 def gather(scene: bpy.types.Scene, take: Path, out: Path) -> None:
     """Move the take's files from its own folder to where the demo promises them, and point the strip there."""
-    strip = next(iter(addon("takes").strips_of(scene.sequence_editor)))
+    strip = next(iter(addon("sequencer").strips_of(scene.sequence_editor)))
     (take / "clip.npz").replace(out / "clip.npz")
     (take / "request.json").replace(out / "request.json")
     take.replace(out / "frames")

@@ -176,6 +176,7 @@ def _published(
         presets=_PRESETS,
         schedulers=_SCHEDULERS,
         files=files,
+        fixed=("background",),  # drawn with the people, as in the reference
     )
 
 

@@ -11,6 +11,8 @@ from ..diffusion.body_map import fill
 from .pictures import fit
 
 _GROWN = 9  # pixels that a matte is grown by before its figure is taken out of a picture
+_CLEAR = 0.5 / 255  # less of a matte is none in bytes
+_EDGE = 2.0  # pixels: how colours go on beyond a matte's edge
 
 
 def place(figure: np.ndarray, window: Window, frame: int, width: int, height: int) -> np.ndarray:
@@ -63,9 +65,13 @@ def _without(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
 
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:
-    """f32 [H, W, 4], colours multiplied by the matte, to uint8 [H, W, 3]; [H, W, 4], unmultiplied, where it is not opaque."""
+    """f32 [H, W, 4], colours multiplied by the matte, to uint8 [H, W, 3]; [H, W, 4], unmultiplied, where it is not opaque.
+
+    Who scales such a picture mixes what is clear into the edges, as Blender's sequencer does: it has the colours beside it.
+    """
     matte = picture[..., 3:]
     if (matte > 0.999).all():
         return (picture[..., :3].clip(0, 1) * 255).round().astype(np.uint8)
-    colours = picture[..., :3] / np.maximum(matte, 1e-3)
+    near = np.where(matte > _CLEAR, picture, cv2.GaussianBlur(picture, (0, 0), _EDGE))
+    colours = near[..., :3] / np.maximum(near[..., 3:], 1e-6)
     return (np.dstack([colours, matte]).clip(0, 1) * 255).round().astype(np.uint8)

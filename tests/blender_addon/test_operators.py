@@ -4,9 +4,9 @@ import bpy
 import pytest
 from understudy.blender_addon import demo, server_process
 from understudy.blender_addon.record import TakeRecord
+from understudy.blender_addon.sequencer import strips_of
 from understudy.blender_addon.server_control import ServerState, server
 from understudy.blender_addon.session import session
-from understudy.blender_addon.takes import strips_of
 from understudy.core.pose.clip import PoseClip
 from understudy.core.pose.reference import pose_in
 from understudy.core.pose.skeleton import INDEX

@@ -10,9 +10,9 @@ from published_weights import MAKERS
 from understudy.blender_addon import server_process
 from understudy.blender_addon.plan import find_engine_limit
 from understudy.blender_addon.preferences import preferences
+from understudy.blender_addon.sequencer import strips_of
 from understudy.blender_addon.server_control import _describe, server
 from understudy.blender_addon.session import session
-from understudy.blender_addon.takes import strips_of
 from understudy.core.errors import InvalidWeights
 
 

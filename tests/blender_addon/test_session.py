@@ -13,8 +13,8 @@ import pytest
 from understudy.blender_addon import generation, plan, server_process, timer
 from understudy.blender_addon.client import Client
 from understudy.blender_addon.record import TakeRecord, find_unfinished
+from understudy.blender_addon.sequencer import strips_of
 from understudy.blender_addon.session import Phase, Session
-from understudy.blender_addon.takes import strips_of
 from understudy.core.errors import Cancelled, DiskFull, InvalidReference, JobFailed, JobNotFound, PoseError, ServerUnreachable
 from understudy.core.pose.clip import PoseClip
 from understudy.core.protocol import JobState

@@ -4,7 +4,8 @@ from pathlib import Path
 import bpy
 import pytest
 from understudy.blender_addon.record import TakeRecord
-from understudy.blender_addon.takes import CHANNELS, import_take, strips_of
+from understudy.blender_addon.sequencer import CHANNELS, strips_of
+from understudy.blender_addon.takes import import_take
 from understudy.core.errors import JobFailed
 from understudy.core.protocol import GenerationSettings, JobRequest
 
