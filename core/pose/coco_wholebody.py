@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import InvalidClip
 from ..files import write_atomically
 from .clip import PoseClip
+from .json_file import load
 from .pixel_sequence import PixelSequence
 from .skeleton import FACE, FEET, INDEX, KEYPOINT_COUNT, LEFT_HAND, RIGHT_HAND
 
@@ -62,9 +64,12 @@ def read(path: str | os.PathLike) -> PixelSequence:
     People are told apart by `track_id`, else by their order in each picture. Annotations whose `keypoints` hold all 133 points,
     as detectors write them, are read too. Raises `InvalidClip`.
     """
-    path = Path(path)
+    return parse(load(Path(path)), path)
+
+
+def parse(content: Any, path: str | os.PathLike) -> PixelSequence:
+    """What `read` makes of the JSON in the file `path`, which errors name."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         pictures = sorted(content["images"], key=lambda picture: picture["id"])
         frame_of = {picture["id"]: number for number, picture in enumerate(pictures)}
         sizes = {(int(picture["width"]), int(picture["height"])) for picture in pictures}
@@ -72,9 +77,7 @@ def read(path: str | os.PathLike) -> PixelSequence:
         for annotation in content["annotations"]:
             frame = people[frame_of[annotation["image_id"]]]
             frame[int(annotation.get("track_id", len(frame)))] = _points(annotation)
-    except OSError as error:
-        raise InvalidClip(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidClip(f"{path} is not readable COCO-WholeBody JSON ({type(error).__name__}: {error}).") from error
     if len(sizes) != 1:
         raise InvalidClip(f"The pictures of {path} differ in size." if sizes else f"{path} holds no pictures.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from . import coco_wholebody, openpose_json
+from .json_file import load
 from .pixel_sequence import PixelSequence
 
 
@@ -15,12 +15,10 @@ def read(path: str | os.PathLike, size: tuple[int, int] | None = None) -> PixelS
 
     `size` is the canvas of files that do not tell theirs, as OpenPose's own do not. Raises `InvalidClip`.
     """
-    return coco_wholebody.read(path) if _is_coco(Path(path)) else openpose_json.read(path, size)
-
-
-def _is_coco(path: Path) -> bool:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # whoever reads it says so
-        return False
-    return isinstance(content, dict) and "annotations" in content
+    path = Path(path)
+    if path.is_dir():
+        return openpose_json.read(path, size)
+    content = load(path)
+    if isinstance(content, dict) and "annotations" in content:
+        return coco_wholebody.parse(content, path)
+    return openpose_json.parse({path: content}, size)

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import InvalidClip
 from ..files import write_atomically
 from .clip import PoseClip
+from .json_file import load
 from .pixel_sequence import PixelSequence
 from .skeleton import BODY, FACE, FEET, KEYPOINT_COUNT, LEFT_HAND, RIGHT_HAND
 
@@ -77,19 +80,23 @@ def read(path: str | os.PathLike, size: tuple[int, int] | None = None) -> PixelS
     paths = [path] if path.is_file() else sorted(path.glob("*_keypoints.json"))
     if not paths:
         raise InvalidClip(f"{path} holds no file *_keypoints.json.", "Choose the folder that the files are in.")
+    return parse({path: load(path) for path in paths}, size)
+
+
+def parse(contents: Mapping[Path, Any], size: tuple[int, int] | None = None) -> PixelSequence:
+    """What `read` makes of the JSON in files, in their order."""
     people: list[list[np.ndarray]] = []
     sizes: set[tuple[int, int]] = set()
-    for each in paths:
+    for path, content in contents.items():
         try:
-            content = json.loads(each.read_text(encoding="utf-8"))
             for frame in content if isinstance(content, list) else [content]:
                 canvas = size if size and "canvas_width" not in frame else (frame["canvas_width"], frame["canvas_height"])
                 sizes.add((int(canvas[0]), int(canvas[1])))
                 people.append([_points(person, canvas) for person in frame["people"]])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise InvalidClip(f"{each} is not readable OpenPose JSON ({type(error).__name__}).") from error
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise InvalidClip(f"{path} is not readable OpenPose JSON ({type(error).__name__}).") from error
     if len(sizes) != 1:
-        raise InvalidClip(f"The frames in {path} differ in canvas size." if sizes else f"{paths[0]} holds no frames.")
+        raise InvalidClip(f"The frames up to {path} differ in canvas size." if sizes else f"{path} holds no frames.")
     return PixelSequence.of_triples(people, *sizes.pop())
 
 
