@@ -6,7 +6,9 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..core.engines.catalog import CATALOG
 from ..core.errors import UnderstudyError
@@ -25,45 +27,76 @@ def main() -> None:
         sys.exit(130)
 
 
-def _parser() -> argparse.ArgumentParser:
-    from . import generate, parity
+class _Command(argparse.ArgumentParser):
+    """Adds its arguments when it is the one that is run: to name theirs, some commands import what others need not wait for."""
 
+    def __init__(self, add_arguments: Callable[[argparse.ArgumentParser], None], **options: Any):
+        super().__init__(**options)
+        self._add_arguments = add_arguments
+
+    def parse_known_args(self, args=None, namespace=None):
+        self._add_arguments(self)
+        return super().parse_known_args(args, namespace)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="understudy", description="Footage of your character from pose clips.")
     parser.add_argument("--version", action="version", version=f"understudy {VERSION}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Command)
+    commands.add_parser("serve", help="run the inference server", add_arguments=_add_serve)
+    commands.add_parser("engines", help="list the engines there are", add_arguments=_add_engines)
+    commands.add_parser(
+        "generate", help="draw a clip into a folder of frames, without a server", add_arguments=_add_generate
+    )
+    commands.add_parser("control", help="draw a clip as control pictures, for other tools", add_arguments=_add_control)
+    commands.add_parser(
+        "parity", help="do a run of an engine's authors' code again, and compare", add_arguments=_add_parity
+    )
+    return parser
 
-    serve = commands.add_parser("serve", help="run the inference server")
-    serve.add_argument("--data", type=Path, help="folder for jobs and frames (default: this user's data folder)")
-    generate.add_weights(serve)
-    serve.add_argument("--port", type=int, default=0, help="0, the default, means any free one")
-    serve.add_argument("--idle-minutes", type=float, default=30, help="end after this time without jobs or requests; 0: never")
-    serve.add_argument("--keep-days", type=float, default=14, help="forget jobs that ended longer ago at the start; 0: never")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen at; beyond this machine only with --remote-name")
-    serve.add_argument(
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    from .generate import add_weights
+
+    parser.add_argument("--data", type=Path, help="folder for jobs and frames (default: this user's data folder)")
+    add_weights(parser)
+    parser.add_argument("--port", type=int, default=0, help="0, the default, means any free one")
+    parser.add_argument("--idle-minutes", type=float, default=30, help="end after this time without jobs or requests; 0: never")
+    parser.add_argument("--keep-days", type=float, default=14, help="forget jobs that ended longer ago at the start; 0: never")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at; beyond this machine only with --remote-name")
+    parser.add_argument(
         "--remote-name", action="append", default=[], help="let other machines in, that call this one NAME; can be repeated"
     )
-    serve.set_defaults(run=_serve)
+    parser.set_defaults(run=_serve)
 
-    engines = commands.add_parser("engines", help="list the engines there are")
-    generate.add_weights(engines)
-    engines.add_argument("--json", action="store_true", help="for programs")
-    engines.set_defaults(run=_engines)
 
-    one = commands.add_parser("generate", help="draw a clip into a folder of frames, without a server")
-    generate.add_arguments(one)
-    one.set_defaults(run=lambda arguments: generate.generate(arguments))
+def _add_engines(parser: argparse.ArgumentParser) -> None:
+    from .generate import add_weights
 
-    pictures = commands.add_parser("control", help="draw a clip as control pictures, for other tools")
-    if sys.argv[1:2] == ["control"]:  # its names are those of drawings, which no other command should wait for
-        from . import control
+    add_weights(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(run=_engines)
 
-        control.add_arguments(pictures)
-        pictures.set_defaults(run=control.control)
 
-    compared = commands.add_parser("parity", help="do a run of an engine's authors' code again, and compare")
-    parity.add_arguments(compared)
-    compared.set_defaults(run=parity.parity)
-    return parser
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    from . import generate
+
+    generate.add_arguments(parser)
+    parser.set_defaults(run=generate.generate)
+
+
+def _add_control(parser: argparse.ArgumentParser) -> None:
+    from . import control
+
+    control.add_arguments(parser)
+    parser.set_defaults(run=control.control)
+
+
+def _add_parity(parser: argparse.ArgumentParser) -> None:
+    from . import parity
+
+    parity.add_arguments(parser)
+    parser.set_defaults(run=parity.parity)
 
 
 def _serve(arguments: argparse.Namespace) -> None:
