@@ -90,6 +90,8 @@ class TakePanel(_SidebarPanel, bpy.types.Panel):
             row.operator("understudy.generate", icon="RENDER_ANIMATION")
             if unfinished:
                 layout.operator("understudy.resume_take", icon="IMPORT")
+            if problem := plan.find_problem(context) or plan.find_refusal(context):
+                _draw_error(layout, problem, "INFO")
             _draw_outcome(layout)
         if session.preview:
             layout.template_icon(icon_of(session.preview, at_once=True), scale=PICTURE_SCALE)
@@ -178,8 +180,6 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         settings = context.scene.understudy
         engine = find_engine(settings.engine)
         layout.prop(settings, "engine_choice", text="Engine")
-        if limit := plan.find_engine_limit(context):
-            draw_lines(layout, limit, "ERROR")
         layout.prop(settings, "preset")
         column = layout.column(align=True)
         column.prop(settings, "width")
@@ -272,7 +272,11 @@ def _draw_outcome(layout: bpy.types.UILayout) -> None:
         if session.outcome:
             draw_lines(layout, session.outcome, "CHECKMARK")
         return
-    box = draw_lines(layout, error, "INFO" if isinstance(error, Cancelled) else "ERROR")
+    _draw_error(layout, error, "INFO" if isinstance(error, Cancelled) else "ERROR")
+
+
+def _draw_error(layout: bpy.types.UILayout, error: UnderstudyError, icon: str) -> None:
+    box = draw_lines(layout, error, icon)
     if fix := _fix_of(error):
         operator, label, icon = fix
         box.separator()

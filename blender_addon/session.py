@@ -265,7 +265,8 @@ class Session:
             )
         strip = takes.import_take(scene, record, finished.frames)
         last = record.first_frame + len(finished.frames) - 1
-        name, outcome = strip.name, f"{strip.name}: channel {strip.channel}, frames {record.first_frame} to {last}"
+        name, frames = strip.name, f"frames {record.first_frame} to {last}"
+        outcome = f"{name} is in the Video Sequencer: channel {strip.channel}, {frames}"
         if record.request.plate and not find_plate(scene, record.request.plate):
             outcome += f"; its plate, {record.request.plate!r}, is not in the sequencer any more"
         show(scene)
