@@ -18,6 +18,7 @@ from .aliases import find_aliases
 from .bodies import meshes_of
 from .instances import space_of
 from .kinematics import PoseMotion, find_pose_obstacle
+from .matrices import array_of
 from .sample_options import Person
 from .samples import RigSamples
 
@@ -83,7 +84,7 @@ class Rig:
         lengths = np.array([bone.length for bone in bones])
         self._rest = Posed(tuple(detection.bones), np.array([bone.matrix_local for bone in bones], float), lengths)
         order = {bone.name: number for number, bone in enumerate(armature.pose.bones)}
-        self._rows = [order[bone] for bone in detection.bones.values()]
+        self._rows = np.array([order[bone] for bone in detection.bones.values()])
         self._buffer = np.empty(len(order) * 16, np.float32)
         self._head_vertices: np.ndarray | None = None
         self._hidden: list[np.ndarray] = []  # bool [134], one a frame, or none at all
@@ -112,9 +113,9 @@ class Rig:
         """
         armature = evaluated(self._armature, depsgraph)
         armature.pose.bones.foreach_get("matrix", self._buffer)
-        columns = self._buffer.reshape(-1, 4, 4)[self._rows]  # Blender hands matrices out column by column
+        columns = self._buffer.reshape(-1, 4, 4).take(self._rows, axis=0)  # Blender hands matrices out column by column
         world = space_of(self._person.instancers, depsgraph) @ armature.matrix_world
-        return columns.transpose(0, 2, 1).astype(float), np.array(world)
+        return columns.transpose(0, 2, 1).astype(float), array_of(world)
 
     def keep(self, matrices: Iterable[np.ndarray], worlds: Iterable[np.ndarray]) -> None:
         """Take the next frames' poses, T of what `read` gives, for `samples`."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.errors import NoCamera, PoseError
 from ..core.pose.intrinsics import Lens, camera_intrinsics, window_intrinsics
+from .matrices import array_of
 from .sample_options import SampleOptions, View
 
 _BLENDER_TO_CLIP = np.diag([1.0, -1.0, -1.0, 1.0])  # a camera of Blender's looks along -z with y up
@@ -37,7 +38,7 @@ def look(scene: bpy.types.Scene, options: SampleOptions, depsgraph: bpy.types.De
     if options.uses_camera:
         camera = check_camera(scene, scene.camera).evaluated_get(depsgraph)
         try:  # one matrix is turned faster so than by `camera_views`
-            view = np.array(camera.matrix_world.normalized().inverted())
+            view = array_of(camera.matrix_world.normalized().inverted())
         except ValueError as error:
             raise _looks_nowhere(camera.name, scene.frame_current) from error
         lens = lens_of(camera.data)  # type: ignore[arg-type]  # a camera object has a camera
