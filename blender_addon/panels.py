@@ -47,6 +47,7 @@ _SERVER_ICONS = {
     ServerState.UNKNOWN: "QUESTION", ServerState.STOPPED: "RADIOBUT_OFF", ServerState.STARTING: "SORTTIME",
     ServerState.RUNNING: "CHECKMARK", ServerState.FAILED: "ERROR",
 }  # fmt: skip
+_FIT = "It has another shape than the scene's picture: press Scene's Size."
 PICTURE_SCALE = 9.0
 REFERENCE_SCALE = 6.0
 
@@ -111,8 +112,8 @@ class PeoplePanel(_SidebarPanel, bpy.types.Panel):
         buttons.operator("understudy.add_person", text="", icon="ADD")
         buttons.operator("understudy.remove_person", text="", icon="REMOVE")
         if not settings.people:
-            armature = people.active_armature(context)
-            layout.label(text=f"Active: {armature.name}" if armature else "Select your character's armature", icon="INFO")
+            if armature := people.active_armature(context):
+                layout.label(text=f"Active: {armature.name}", icon="INFO")
             layout.operator("understudy.render_reference", icon="RENDER_STILL")
             if not bpy.data.armatures:
                 layout.operator("understudy.demo_scene", icon="ARMATURE_DATA")
@@ -196,7 +197,7 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
             row.prop(settings, "plate", icon="SEQUENCE")
             row.operator("understudy.add_plate", text="", icon="FILEBROWSER")
             if settings.source == "CAMERA" and not plan.has_shape_of_scene(context):
-                draw_lines(layout, "The take has another shape than the scene's picture, and will not fit the plate.", "INFO")
+                draw_lines(layout, f"The take will not fit the plate. {_FIT}", "INFO")
         if engine and engine.reads_prompt:
             layout.prop(settings, "prompt")
         if engine:
@@ -235,6 +236,8 @@ def _draw_server(layout: bpy.types.UILayout) -> None:
     except EnvironmentMissing as error:
         draw_lines(layout, error, "ERROR")
         layout.operator("understudy.create_environment", icon="IMPORT")
+        if not bpy.app.online_access:
+            draw_lines(layout, "It is downloaded: allow online access in Preferences > System > Network.", "INFO")
         layout.operator("understudy.open_preferences", text="Use an Existing One", icon="PREFERENCES")
         if environment.error:
             draw_lines(layout, environment.error, "ERROR")
