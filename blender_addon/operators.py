@@ -17,6 +17,7 @@ from .preferences import ROOT, preferences
 from .record import TakeRecord, find_unfinished
 from .reference import render_reference
 from .sampling import sample
+from .sequencer import path_for_blend
 from .server_control import ServerState, server
 from .server_process import LOG_NAME
 from .session import Phase, session
@@ -114,7 +115,7 @@ class RenderReference(_PersonOperator, bpy.types.Operator):
             path = render_reference(context.scene, drawn, size, preferences().takes() / "references")
         except UnderstudyError as error:
             return _fail(self, error)
-        person.reference = str(path)
+        person.reference = path_for_blend(path)
         return {"FINISHED"}
 
 

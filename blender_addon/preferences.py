@@ -12,6 +12,8 @@ from .environment_control import environment
 from .server_process import LocalServer, RemoteServer, Server
 
 ROOT = __package__.removesuffix(".blender_addon")
+# Options of a path that may begin with "//", the .blend file's folder: Blender 4.5 and later want to be told.
+RELATIVE = {"ANIMATABLE", *(("PATH_SUPPORTS_BLEND_RELATIVE",) if bpy.app.version >= (4, 5) else ())}
 
 
 class UnderstudyPreferences(bpy.types.AddonPreferences):
@@ -51,6 +53,7 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
         description="Where takes are kept. Beside the .blend file with //; while that is not saved, in the user's own folder",
         default="//understudy",
         subtype="DIR_PATH",
+        options=RELATIVE,
     )
     data_folder: bpy.props.StringProperty(
         name="Server Data",

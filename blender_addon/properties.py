@@ -12,6 +12,7 @@ from . import overlay
 from .instances import instances_collection
 from .messages import EngineInfo
 from .plates import plates_of
+from .preferences import RELATIVE
 from .server_control import server
 
 DEFAULTS = GenerationSettings()
@@ -48,8 +49,9 @@ class UnderstudyPerson(bpy.types.PropertyGroup):
         type=bpy.types.Object, poll=_can_be_person,
     )  # fmt: skip
     reference: bpy.props.StringProperty(
-        name="Reference", description="A picture of this character, on a plain background", subtype="FILE_PATH"
-    )
+        name="Reference", description="A picture of this character, on a plain background", subtype="FILE_PATH",
+        options=RELATIVE,
+    )  # fmt: skip
     points: bpy.props.CollectionProperty(
         name="Points", description="Joints of the character on the reference picture, placed by hand", type=UnderstudyPoint
     )

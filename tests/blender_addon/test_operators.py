@@ -211,6 +211,13 @@ def test_a_second_reference_does_not_replace_the_first(scene, character):
     assert Path(first).is_file()
 
 
+def test_a_reference_beside_a_saved_file_moves_with_it(scene, character, tmp_path):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    understudy.render_reference()
+    kept = bpy.context.scene.understudy.people[0].reference
+    assert kept.startswith("//") and Path(bpy.path.abspath(kept)).is_file()
+
+
 def test_an_armature_without_a_body_has_no_picture(scene, character, tmp_path):
     bpy.data.objects.remove(bpy.data.objects["Understudy Demo Body"])
     with pytest.raises(RuntimeError, match="moves no mesh"):
