@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .body_map import DETAIL_CHANNELS
+from .puppet import DETAIL_CHANNELS
 
 COLOURS = 3  # latents that are not learned: the mean colour of each 8 x 8 pixels
 

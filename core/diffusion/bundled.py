@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from .autoencoder import Autoencoder, AutoencoderConfig
 from .body import Body
-from .body_map import WARP_CHANNELS, Puppet, body_map, cut_out, lay_over, spots_of
+from .body_map import body_map, spots_of
 from .matting import Matting, lift
+from .puppet import WARP_CHANNELS, Puppet, cut_out, lay_over
 from .sampler import FlowPath
 from .unet import Denoiser, DenoiserConfig, Reference
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .autoencoder import ResidualConv
-from .body_map import fill
+from .fill import fill
 
 
 class Matting(nn.Module):

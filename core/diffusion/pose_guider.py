@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .body_map import DETAIL_CHANNELS
+from .puppet import DETAIL_CHANNELS
 
 
 class PoseGuider(nn.Sequential):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..control.framing import Window
-from ..diffusion.body_map import fill
+from ..diffusion.fill import fill
 from .pictures import fit
 
 _GROWN = 9  # pixels that a matte is grown by before its figure is taken out of a picture

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ..diffusion.autoencoder import Autoencoder
 from ..diffusion.body import body_of
-from ..diffusion.body_map import DETAIL_CHANNELS, WARP_CHANNELS, body_map, cut_out, lay_over, spots_of
+from ..diffusion.body_map import body_map, spots_of
+from ..diffusion.puppet import DETAIL_CHANNELS, WARP_CHANNELS, cut_out, lay_over
 from .human import Human
 from .parallel import device, each
 from .shots import FRAMES, REFERENCES, Shot, shoot

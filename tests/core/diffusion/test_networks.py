@@ -1,8 +1,9 @@
 import pytest
 import torch
 from understudy.core.diffusion.autoencoder import Autoencoder, AutoencoderConfig
-from understudy.core.diffusion.body_map import DETAIL_CHANNELS, MAP_CHANNELS
+from understudy.core.diffusion.body_map import MAP_CHANNELS
 from understudy.core.diffusion.matting import Matting, lift
+from understudy.core.diffusion.puppet import DETAIL_CHANNELS
 from understudy.core.diffusion.unet import Denoiser, DenoiserConfig, ReferenceEncoderConfig
 
 
