@@ -77,6 +77,7 @@ class ClipDiffusionEngine(ABC):
     published: Published
     controls: tuple[str, ...]  # kinds of control pictures, keys of `control.guide.PICTURES`
     enforced: Mapping[str, Any] = {}  # of the scheduler, by the published code, whatever is configured
+    compared = "float32"  # the precision of a run that is compared with one of the published code
 
     def load(self, device: str, weights: Path | None = None, runtime: Runtime = Runtime()) -> None:  # noqa: B008
         """See `Engine.load`."""

@@ -37,11 +37,12 @@ def measure(folder: Path, device: str = "cpu") -> dict[str, Any]:
     """Run the case in `folder` and compare: `latents_abs`, the largest absolute difference of the final latents;
     `latents_rel`, that over their largest absolute value; `frames_abs`, of the decoded frames in 0..1.
 
-    The networks compute in float32, as the cases were made. Where that is beyond `BAR`, float64's figures are told too, under
-    that name: they say whether it is rounding. For pictures of 64 pixels a side bring the networks' maps down to one
-    pixel, where narrow networks' group norms, of one or two values, magnify rounding ten thousandfold: the authors' own code,
-    run again on another machine or with another number of threads, then differs from itself by 4e-3 (MagicAnimate) and 8e-2
-    (AnimateAnyone). In float64 ours and theirs agree to 1e-11 and 1e-6. One thread is used, for the same bits everywhere.
+    They are of a run in the engine's `compared` precision, which is told as `precision`. Where that is not float32, in which
+    the cases were made, or leaves more than `BAR`, the other precision's figures stand beside, under its name: together they
+    say what is rounding. For pictures of 64 pixels a side bring the networks' maps down to one pixel, where narrow networks'
+    group norms, of one or two values, magnify rounding ten thousandfold: the authors' own code, run again on another machine
+    or with other instructions, then differs from itself by up to 4e-3 (MagicAnimate) and 1e-1 (AnimateAnyone). In float64 ours
+    and theirs agree to 1e-11 and 1e-6. One thread is used, for the same bits everywhere.
 
     Raises `InvalidWeights`, `InvalidRequest`, `UnknownEngine`.
     """
@@ -55,9 +56,12 @@ def measure(folder: Path, device: str = "cpu") -> dict[str, Any]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        found = _measure(engine, folder, case, expected, device, "float32")
-        if found["latents_rel"] > BAR and device != "mps":  # which has no float64
-            found["float64"] = _measure(engine, folder, case, expected, device, "float64")
+        precision, other = engine.compared, "float64" if engine.compared == "float32" else "float32"
+        if device == "mps":  # which has no float64
+            precision, other = "float32", None
+        found = {"precision": precision, **_measure(engine, folder, case, expected, device, precision)}
+        if other and (other == "float32" or found["latents_rel"] > BAR):
+            found[other] = _measure(engine, folder, case, expected, device, other)
         return found
     finally:
         torch.set_num_threads(threads)
