@@ -1,6 +1,7 @@
 """Takes over plates, as Blender's own sequencer renders them."""
 
 import json
+import wave
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,6 +144,24 @@ def test_a_film_is_as_long_as_it_is(scene, flat, tmp_path):
     assert (film.type, film.frame_final_start, film.frame_final_end, film.channel) == ("MOVIE", 10, 14, 1)
 
 
+def test_any_strip_that_shows_something_can_be_a_plate(scene, figure, tmp_path):
+    strips = strips_of(scene.sequence_editor or scene.sequence_editor_create())
+    other = bpy.data.scenes.new("Street")
+    strips.new_scene("Street", other, 2, 1)
+    strips.new_meta("Nested", 3, 1)
+    assert sorted(plates_of(scene)) == ["Nested", "Street"]
+    assert import_take(scene, take("Street", tmp_path), figure).channel > 2
+
+
+@pytest.mark.skipif(not bpy.app.build_options.audaspace, reason="this build of Blender has no sound")
+def test_sound_is_no_plate(scene, tmp_path):
+    with wave.open(str(tmp_path / "steps.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 8000, "NONE", ""))
+        sound.writeframes(bytes(16000))
+    strips_of(scene.sequence_editor_create()).new_sound("Steps", str(tmp_path / "steps.wav"), 1, 1)
+    assert plates_of(scene) == []
+
+
 def test_what_is_no_plate_is_refused_and_leaves_no_strip(scene, flat, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     (tmp_path / "film.mp4").write_text("no film")
@@ -178,7 +197,7 @@ def test_a_take_without_the_plate_it_asks_for_is_refused(scene, character, flat)
     assert plan_take(bpy.context).generation.request.plate == ""
 
 
-def test_a_take_is_drawn_laid_over_its_plate_and_fetched_with_it(scene, character, flat, tmp_path):
+def test_a_take_is_drawn_with_an_alpha_channel_and_laid_over_its_plate(scene, character, flat, tmp_path):
     plate = add_plate(scene, [flat("wall.png", GREEN)], range(5, 8))
     scene.understudy.background, scene.understudy.plate = "plate", plate.name
     bpy.ops.understudy.generate(wait=True)

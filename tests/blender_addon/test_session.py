@@ -71,6 +71,18 @@ def test_the_same_seed_makes_the_same_bytes_in_a_folder_of_its_own(scene, charac
     assert [strip.channel for strip in strips_of(scene.sequence_editor)] == [1, 2, 3]
 
 
+def test_a_take_whose_plate_is_removed_meanwhile_is_imported_and_says_so(scene, character, session):
+    strips = strips_of(scene.sequence_editor_create())
+    plate = strips.new_effect("Wall", "COLOR", 1, frame_start=1, frame_end=50)
+    scene.understudy.background, scene.understudy.plate = "plate", plate.name
+    session.start(scene, plan.plan_take(bpy.context))
+    strips.remove(plate)
+    run(session)
+    assert session.error is None
+    assert "its plate, 'Wall', is not in the sequencer any more" in session.outcome
+    assert len(strips) == 1
+
+
 def test_undo_removes_the_strip(scene, character, session):
     bpy.ops.ed.undo_push(message="Before")
     session.start(scene, plan.plan_take(bpy.context))
