@@ -25,7 +25,8 @@ class EngineSpec:
     `module` (below `core.engines`) defines `create() -> Engine`. Sizes are pixels; frames are drawn in the next multiple of
     `size_multiple` on both sides, and cropped. `defaults` are as published; each preset is what it changes of them.
     `files` are what must be in the engine's folder of weights: none for those that come with Understudy. `fixed` names the
-    settings that it has no choice of: they are as in `defaults`.
+    settings that it has no choice of: they are as in `defaults`. As published, clips are lengthened to multiples of
+    `frames_multiple`, or, with `whole_windows`, until the last window ends with them: see `denoised`.
     """
 
     name: str
@@ -42,6 +43,8 @@ class EngineSpec:
     schedulers: tuple[str, ...] = ()
     files: tuple[WeightsFile, ...] = ()
     fixed: tuple[str, ...] = ()
+    frames_multiple: int = 1
+    whole_windows: bool = False
 
     def settings(self, preset: str = "exact") -> GenerationSettings:
         """The settings that `preset` begins with. Raises `InvalidRequest` where this engine has none of that name."""
@@ -74,6 +77,15 @@ class EngineSpec:
                 "Remove people from the list, and make a take for each.",
             )
 
+    def denoised(self, frames: int, settings: GenerationSettings) -> int:
+        """How many frames are denoised for a clip of `frames`: more, where windows are laid out as published, if its authors
+        repeat the last frame so that their windows fit."""
+        if settings.context_layout == "aligned":
+            return frames
+        if self.whole_windows:
+            return frames + (settings.context_overlap - frames) % (settings.context_frames - settings.context_overlap)
+        return -(-frames // self.frames_multiple) * self.frames_multiple
+
     def lacking(self, weights: Path) -> list[str]:
         """What its folder below `weights` lacks, or holds that cannot be right: a sentence for each file."""
         return lacking(self.folder(weights), self.files)
@@ -104,14 +116,15 @@ class EngineSpec:
 
         def needed(settings: GenerationSettings) -> int:
             weights = 0 if loaded else self.memory.weights_bytes(settings, auto)
-            return weights + self.memory.working_bytes(settings, frames, auto)
+            return weights + self.memory.working_bytes(settings, self.denoised(frames, settings), auto)
 
         if needed(settings) <= free:
             return
         ways = []
         if size := next((each for each in _smaller_sizes(settings) if needed(each) <= free), None):
             ways.append(f"{size.width} x {size.height}")
-        if window := next((each for each in _shorter_windows(settings, frames) if needed(each) <= free), None):
+        windows = _shorter_windows(settings, self.denoised(frames, settings))
+        if window := next((each for each in windows if needed(each) <= free), None):
             ways.append(f"a window of {window.context_frames} frames")
         if not (settings.offload or "offload" in self.fixed) and needed(dataclasses.replace(settings, offload=True)) <= free:
             ways.append("offloading")
@@ -122,7 +135,7 @@ class EngineSpec:
 
     def step_down(self, settings: GenerationSettings, frames: int) -> GenerationSettings | None:
         """What to try when `settings` ran out of memory: half the window, else three quarters of the size; None: nothing."""
-        effective = min(frames, settings.context_frames)
+        effective = min(self.denoised(frames, settings), settings.context_frames)
         if effective >= 2 * _SHORTEST_WINDOW:
             return _with_window(settings, effective // 2)
         return next(_smaller_sizes(settings, steps=(0.75,)), None)
@@ -157,7 +170,14 @@ _PRESETS: dict[str, dict[str, Any]] = {
 
 
 def _published(
-    name: str, title: str, licence: str, files: tuple[WeightsFile, ...], parameters: int, **settings: Any
+    name: str,
+    title: str,
+    licence: str,
+    files: tuple[WeightsFile, ...],
+    parameters: int,
+    frames_multiple: int = 1,
+    whole_windows: bool = False,
+    **settings: Any,
 ) -> EngineSpec:
     """An engine on Stable Diffusion 1.5's networks. `settings` are its authors': where these say nothing, windows loop, and
     count alike where they overlap."""
@@ -177,6 +197,8 @@ def _published(
         schedulers=_SCHEDULERS,
         files=files,
         fixed=("background",),  # drawn with the people, as in the reference
+        frames_multiple=frames_multiple,
+        whole_windows=whole_windows,
     )
 
 
@@ -277,6 +299,7 @@ CATALOG: dict[str, EngineSpec] = {
             "non-commercial research only",
             _animate_anyone_files("TMElyralab/MusePose", {"pose_guider": 4}, "MusePose"),
             parameters=2_600_000_000,
+            whole_windows=True,
             width=768,
             height=768,
             steps=20,
@@ -318,6 +341,7 @@ CATALOG: dict[str, EngineSpec] = {
             "BSD-3-Clause",
             _MAGIC_ANIMATE_FILES,
             parameters=3_000_000_000,
+            frames_multiple=16,
             width=512,
             height=512,
             steps=25,

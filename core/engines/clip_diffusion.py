@@ -111,10 +111,6 @@ class ClipDiffusionEngine(ABC):
     def prepare(self, picture: np.ndarray, controls: Controls) -> Take:
         """`picture` uint8 [H, W, 3] is the reference, of the frames' size."""
 
-    def lengthened(self, frames: int, _settings: GenerationSettings) -> int:
-        """How many frames the published code draws of a clip of `frames`, repeating the last, so that its windows fit."""
-        return frames
-
     def noise(self, frames: int, height: int, width: int, seed: int) -> Tensor:
         """Noise f32 [frames, C, h, w] as the published code draws it on the CPU."""
         shape = (1, LATENT_CHANNELS, frames, height // 8, width // 8)
@@ -161,8 +157,7 @@ class ClipDiffusionEngine(ABC):
         with torch.inference_mode(), shortage_named(f"A window of {settings.width} x {settings.height}"):
             height, width = picture.shape[:2]
             if initial_latents is None:
-                denoised = frames if settings.context_layout == "aligned" else self.lengthened(frames, settings)
-                initial_latents = self.noise(denoised, height, width, settings.seed)
+                initial_latents = self.noise(self.spec.denoised(frames, settings), height, width, settings.seed)
             take = self.prepare(picture, lambda asked: controls([min(frame, frames - 1) for frame in asked]))
             path = make_path(settings.scheduler or "ddim", self.published.scheduler, settings.steps, settings.seed)
 

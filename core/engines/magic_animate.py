@@ -12,13 +12,11 @@ from ..diffusion.sd15.clip import TextEncoder
 from ..diffusion.sd15.config import TemporalConfig, UNetConfig
 from ..diffusion.sd15.unet import ControlNet, Denoiser, ReferenceEncoder
 from ..errors import InvalidWeights
-from ..protocol import GenerationSettings
 from .catalog import CATALOG
 from .checkpoints import read, read_config
 from .clip_diffusion import ClipDiffusionEngine, Controls, Features, Published, Side, Take, without_wrappers
 
 ENFORCED = {"steps_offset": 1, "clip_sample": False}  # not in its configuration: its pipeline sets them
-NOISE_FRAMES = 16  # drawn once, and repeated over the clip
 
 
 def create() -> MagicAnimateEngine:
@@ -70,12 +68,9 @@ class MagicAnimateEngine(ClipDiffusionEngine):
             return self._loaded(lambda: ControlNet(config, widths), read(path), f"{name}/{path.name}")
         return self._loaded(lambda: ReferenceEncoder(config), read(path), f"{name}/{path.name}")
 
-    def lengthened(self, frames: int, settings: GenerationSettings) -> int:
-        return -(-frames // NOISE_FRAMES) * NOISE_FRAMES
-
     def noise(self, frames: int, height: int, width: int, seed: int) -> Tensor:
-        some = super().noise(NOISE_FRAMES, height, width, seed)
-        return some.repeat(-(-frames // NOISE_FRAMES), 1, 1, 1)[:frames]
+        some = super().noise(self.spec.frames_multiple, height, width, seed)
+        return some.repeat(-(-frames // len(some)), 1, 1, 1)[:frames]  # drawn once, and repeated over the clip
 
     def prepare(self, picture: np.ndarray, controls: Controls) -> Take:
         text = self.text_encoder(torch.tensor([self.empty_prompt], device=self.device))

@@ -94,6 +94,29 @@ def test_a_job_steps_down_to_half_the_window_then_to_a_smaller_size_then_not_at_
     assert LARGE.step_down(GenerationSettings(width=64, height=64), frames=1) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "frames", "drawn"),
+    [("magic-animate", 6, 16), ("magic-animate", 17, 32), ("animate-anyone", 6, 6), ("musepose", 3, 4), ("musepose", 10, 48),
+     ("musepose", 92, 92), ("musepose", 93, 136)],
+)  # fmt: skip
+def test_clips_are_lengthened_as_the_published_code_does(name, frames, drawn):
+    spec = catalog.find(name)
+    assert spec.denoised(frames, spec.defaults) == drawn
+    assert spec.denoised(frames, spec.settings("fast")) == frames
+
+
+@pytest.mark.parametrize(("name", "frames", "window"), [("musepose", 10, 48), ("magic-animate", 6, 16), ("champ", 6, 6)])
+def test_memory_is_reckoned_for_the_window_that_a_short_clip_is_lengthened_to(name, frames, window):
+    spec = dataclasses.replace(catalog.find(name), memory=MemoryNeeds(parameters=10**9, window=400, decoding=100))
+    published = spec.defaults
+    needed = spec.memory.weights_bytes(published) + spec.memory.working_bytes(published, window)
+    spec.require_memory(published, frames, free=needed)
+    with pytest.raises(NotEnoughMemory):
+        spec.require_memory(published, frames, free=needed - 1)
+    half = spec.step_down(published, frames)
+    assert half.context_frames == window // 2 if window > 6 else half.width < published.width
+
+
 def test_the_catalog_does_not_import_torch():
     code = "import sys, understudy.core.engines.catalog, understudy.core.engines.interface; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -276,16 +276,6 @@ def test_each_of_champs_pictures_is_read_by_a_network_of_its_own(published):
         assert not torch.allclose(engine.guide(pictures[::-1])[0], features)
 
 
-@pytest.mark.parametrize(
-    ("name", "frames", "drawn"),
-    [("magic-animate", 6, 16), ("magic-animate", 17, 32), ("animate-anyone", 6, 6), ("musepose", 3, 4), ("musepose", 10, 48),
-     ("musepose", 92, 92), ("musepose", 93, 136)],
-)  # fmt: skip
-def test_clips_are_lengthened_as_the_published_code_does(name, frames, drawn):
-    engine = catalog.create(name)
-    assert engine.lengthened(frames, engine.spec.defaults) == drawn
-
-
 def test_features_of_a_long_clip_are_not_all_kept():
     asked = []
 
