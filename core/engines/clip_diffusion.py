@@ -16,7 +16,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..control.guide import draw as draw_control
-from ..diffusion.attention import KeyValue, set_attention_backend
+from ..diffusion.attention import KeyValue
 from ..diffusion.schedulers import make_path
 from ..diffusion.sd15.blocks import Sees
 from ..diffusion.sd15.config import TemporalConfig
@@ -30,7 +30,7 @@ from .interface import Noted, OnProgress, Reference, Runtime, Working
 from .layout import seek
 from .memory import free_bytes, shortage_named
 from .pictures import canvas, fit, pad, to_pictures, to_tensor
-from .placement import compute_dtype, place
+from .placement import choose, place
 
 LATENT_SCALE = 0.18215  # of the autoencoder's latents to those that are denoised: Stable Diffusion 1.5's
 LATENT_CHANNELS = 4
@@ -82,9 +82,8 @@ class ClipDiffusionEngine(ABC):
     def load(self, device: str, weights: Path | None = None, runtime: Runtime = Runtime()) -> None:  # noqa: B008
         """See `Engine.load`."""
         assert weights is not None, f"engine {self.spec.name} has files"
-        self.device, self.runtime = torch.device(device), runtime
-        self.dtype = compute_dtype(self.device, runtime)
-        set_attention_backend(runtime.attention)
+        self.runtime = runtime
+        self.device, self.dtype = choose(device, runtime)
         # Beyond sixteen bits results are compared with the published code's, whose last bits depend on the layout too.
         self.layout = torch.channels_last if self.dtype.itemsize == 2 else torch.contiguous_format
         with shortage_named(f"Engine {self.spec.name}"):

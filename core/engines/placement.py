@@ -6,6 +6,7 @@ import torch
 from diffusers.hooks import apply_group_offloading, apply_layerwise_casting
 from torch import nn
 
+from ..diffusion.attention import set_attention_backend
 from .interface import Runtime
 
 KEPT_WHOLE = ("norm", "time_embedding")  # in sixteen bits: small, and the last tells what the rest computes in
@@ -27,6 +28,12 @@ def fastest(device: torch.device | str) -> str:
     if device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return "bfloat16"
     return "float32"
+
+
+def choose(device: str, runtime: Runtime) -> tuple[torch.device, torch.dtype]:
+    """Where and in what an engine computes; the attention kernel is chosen for the process, which holds one engine."""
+    set_attention_backend(runtime.attention)
+    return torch.device(device), compute_dtype(torch.device(device), runtime)
 
 
 def compute_dtype(device: torch.device, runtime: Runtime) -> torch.dtype:

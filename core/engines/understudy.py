@@ -19,7 +19,6 @@ from einops import rearrange
 from torch import Tensor
 
 from ..control.framing import Window, follow
-from ..diffusion.attention import set_attention_backend
 from ..diffusion.body import Body, body_of
 from ..diffusion.bundled import CELL, HEIGHT, SHARED_NOISE, WIDTH, Posed, Seen, Understudy
 from ..diffusion.sampler import FlowPath, initial_noise
@@ -34,7 +33,7 @@ from .drawing import Checkpoint, Kept, fingerprint
 from .interface import FrameReady, OnProgress, PreviewReady, Reference, Runtime, StepDone, Working
 from .memory import shortage_named
 from .pictures import to_tensor
-from .placement import compute_dtype
+from .placement import choose
 from .placement import place as put_on
 
 DECODED = 4  # frames that are decoded and sent at a time
@@ -53,9 +52,7 @@ class UnderstudyEngine:
 
     def load(self, device: str, weights: Path | None = None, runtime: Runtime = Runtime()) -> None:  # noqa: B008
         """See `Engine.load`. Its weights come with Understudy."""
-        self.device = torch.device(device)
-        self.dtype = compute_dtype(self.device, runtime)
-        set_attention_backend(runtime.attention)
+        self.device, self.dtype = choose(device, runtime)
         self.model = Understudy()
         load_into(self.model, read(self.weights), self.weights.name)
         for network in self.model.children():

@@ -1,8 +1,10 @@
 import pytest
 import torch
 from torch import nn
+from understudy.core.engines import placement
 from understudy.core.engines.interface import Runtime
-from understudy.core.engines.placement import compute_dtype, fastest, place
+from understudy.core.engines.placement import choose, compute_dtype, fastest, place
+from understudy.core.errors import InvalidRequest
 from understudy.core.protocol import PRECISION_BYTES, SETTING_CHOICES
 
 CPU = torch.device("cpu")
@@ -11,6 +13,15 @@ CPU = torch.device("cpu")
 def network() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(4, 16, 3, padding=1), nn.GroupNorm(4, 16), nn.SiLU(), nn.Conv2d(16, 4, 3, padding=1))
+
+
+def test_the_precision_and_the_attention_kernel_that_are_asked_for_are_chosen(monkeypatch):
+    attended = []
+    monkeypatch.setattr(placement, "set_attention_backend", attended.append)
+    assert choose("cpu", Runtime("bfloat16", attention="matmul")) == (CPU, torch.bfloat16) and attended == ["matmul"]
+    monkeypatch.undo()
+    with pytest.raises(InvalidRequest, match="no attention kernel called 'fastest'"):
+        choose("cpu", Runtime(attention="fastest"))
 
 
 @pytest.fixture
