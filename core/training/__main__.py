@@ -20,7 +20,7 @@ from .parallel import device
 from .sheets import contact_sheet
 from .stages import HEIGHT, WIDTH, train_autoencoder, train_clips, train_details, train_frames, train_matting
 
-SHARES = {"matting": 0.08, "autoencoder": 0.12, "frames": 0.46, "clips": 0.1, "details": 0.24}  # of --minutes
+SHARES = {"matting": 0.07, "autoencoder": 0.1, "frames": 0.36, "clips": 0.07, "details": 0.4}  # of --minutes
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,13 @@ from ..diffusion.bundled import SHARED_NOISE
 from ..diffusion.matting import Matting
 from ..diffusion.sampler import FlowPath
 from ..diffusion.unet import Denoiser, Reference
-from .dataset import NOTHING_LAID, Batch, Dataset
+from .dataset import CELL, NOTHING_LAID, Batch, Dataset, corner
 from .loop import Budget, train
 from .losses import MatchLoss, Weights, garment_loss, motion_loss, picture_loss
 from .parallel import autocast, device, workers
 
 WIDTH, HEIGHT = 256, 320
-CROP, SQUARE = 128, 192  # pixels: what the decoder and the denoiser learn on
+CROP, SQUARE, PATCH = 128, 192, 96  # pixels: what the decoder, the denoiser and both together learn on
 
 
 def train_matting(folder: Path, data: Dataset, budget: Budget) -> Matting:
@@ -164,9 +165,9 @@ def train_clips(
 
 
 def train_details(folder: Path, autoencoder: Autoencoder, denoiser: Denoiser, data: Dataset, budget: Budget) -> nn.ModuleDict:
-    """Stage 3: the decoder on latents as the denoiser makes them, and the denoiser by the pictures that come of its last step.
+    """Stage 3: denoiser and decoder together, by the pictures that come out, most of them of a single step from noise.
 
-    Returns both, as `autoencoder` and `denoiser`.
+    Returns both, as `autoencoder` and `denoiser`. The decoder draws a patch of each square: the denoiser costs less than it.
     """
     rngs = generators()
     autoencoder.decoder.trust_reference()
@@ -176,9 +177,9 @@ def train_details(folder: Path, autoencoder: Autoencoder, denoiser: Denoiser, da
 
     def loss_of(part: int) -> Tensor:
         rng = rngs[part]
-        batch, figures, mattes = data.finished(rng, 1, 4, SQUARE)
+        batch, figures, mattes = data.finished(rng, max(1, 4 // len(rngs)), 2, SQUARE)
         batch, figures, mattes = batch.to(device()), figures.to(device()), mattes.to(device())
-        path = FlowPath(int(rng.choice([1, 2, 2, 4])))
+        path = FlowPath(int(rng.choice([1, 1, 2])))
         with autocast():
             reference, _ = denoiser.encode_reference(batch.references, batch.body)
             reference = Reference(batch.beside, reference.bank)
@@ -193,15 +194,32 @@ def train_details(folder: Path, autoencoder: Autoencoder, denoiser: Denoiser, da
                 for step, t in enumerate(before):
                     latents, _ = path.step(step, predict(latents, t), latents)
             clean = predict(latents, last)
-            figure, matte = autoencoder.decode(clean, batch.detail)
+            patch = _patches(rng, batch.regions.cpu().numpy(), PATCH)
+            figure, matte = autoencoder.decode(patch(clean, 1), patch(batch.detail, CELL))
         far = (_inside(batch) * nn.functional.smooth_l1_loss(clean, batch.targets, reduction="none")).mean()
-        return picture_loss(figure.float(), matte.float(), figures, mattes) + 0.2 * far
+        drawn = picture_loss(figure.float(), matte.float(), patch(figures, CELL), patch(mattes, CELL))
+        return drawn + 0.5 * far + 0.2 * garment_loss(clean, batch.targets, batch.regions)
 
     both = nn.ModuleDict({"autoencoder": autoencoder, "denoiser": denoiser})
-    groups = [{"params": decoder, "lr": 1e-3}, {"params": spatial, "lr": 1.5e-4}]
+    groups = [{"params": [*decoder, *spatial], "lr": 2.5e-4}]
     ema = train("details", both, groups, loss_of, budget, folder)
     assert isinstance(ema, nn.ModuleDict)
     return ema
+
+
+def _patches(rng: np.random.Generator, regions: np.ndarray, size: int) -> Callable[[Tensor, int], Tensor]:
+    """Cuts a square of `size` pixels, mostly on the figure, for each of `regions` [B, H, W]; out of any tensor [B, C, ., .] of
+    so many pixels a cell the same."""
+    corners = [corner(rng, region, size) for region in regions]
+
+    def cut(values: Tensor, cell: int) -> Tensor:
+        side, found = size // CELL * cell, []
+        for value, edges in zip(values, corners, strict=True):
+            top, left = (edge * cell for edge in edges)
+            found.append(value[:, top : top + side, left : left + side])
+        return torch.stack(found)
+
+    return cut
 
 
 def generators() -> list[np.random.Generator]:

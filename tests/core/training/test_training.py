@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 from understudy.core.diffusion.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.core.diffusion.unet import Denoiser, DenoiserConfig, ReferenceEncoderConfig
+from understudy.core.training import stages
 from understudy.core.training.curves import draw_curves
 from understudy.core.training.dataset import Dataset, corner
 from understudy.core.training.loop import Budget, forget_outdated, train
 from understudy.core.training.losses import garment_loss, motion_loss, picture_loss
-from understudy.core.training.stages import denoising_loss
+from understudy.core.training.stages import denoising_loss, train_details
 
 SIZE = 64, 96
 
@@ -119,6 +121,22 @@ def test_every_parameter_that_should_learn_gets_a_gradient(data, tiny, frames):
     for name, parameter in tiny.named_parameters():
         learns = frames is not None or parameter not in temporal
         assert (parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)) == learns, name
+
+
+def test_the_details_teach_denoiser_and_decoder_and_leave_the_latents_as_they_are(data, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(stages, "SQUARE", 32)
+    monkeypatch.setattr(stages, "PATCH", 16)
+    autoencoder = Autoencoder(AutoencoderConfig(half=8, fine=16, coarse=16))
+    before = {
+        name: value.clone()
+        for name, value in nn.ModuleDict({"autoencoder": autoencoder, "denoiser": tiny}).state_dict().items()
+    }
+    after = train_details(tmp_path, autoencoder, tiny, data, Budget(0.05)).state_dict()
+    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert {name.split(".")[0] for name in moved} == {"autoencoder", "denoiser"}
+    assert not any("temporal" in name or name.startswith(("autoencoder.encoder", "autoencoder.mean")) for name in moved)
+    assert {"autoencoder.decoder.out.0.weight", "denoiser.conv_out.weight", "denoiser.guider.6.weight"} <= moved
+    assert torch.load(tmp_path / "details.pt", weights_only=True)["step"] > 0
 
 
 def test_curves_are_one_picture_of_all_stages(tmp_path):
