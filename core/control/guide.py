@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,22 +10,26 @@ import numpy as np
 from ..errors import InvalidRequest
 from ..pose.clip import PoseClip
 from . import body_maps, cylinders, face, openpose
+from .body_maps import DrawFrame, Scene
 from .openpose import WAN_TOES, Style, Widths, draw_openpose
-
-DrawFrame = Callable[[int], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One kind of control picture: what reads it; and, from clip, width and height, what draws a frame by its index."""
+    """One kind of control picture: what reads it; and, from a scene, what draws a frame by its index."""
 
     title: str
-    prepare: Callable[[PoseClip, int, int], DrawFrame]
+    prepare: Callable[[Scene], DrawFrame]
 
 
-def _skeleton(name: str) -> Callable[[PoseClip, int, int], DrawFrame]:
+def _skeleton(name: str) -> Callable[[Scene], DrawFrame]:
     style = openpose.STYLES[name]
-    return lambda clip, width, height: lambda frame: openpose.draw_clip_frame(clip, frame, width, height, style)
+    return lambda scene: lambda frame: openpose.draw_clip_frame(scene.clip, frame, scene.width, scene.height, style)
+
+
+def _alone(prepare: Callable[[PoseClip, int, int], DrawFrame]) -> Callable[[Scene], DrawFrame]:
+    """Of what shares nothing with other pictures."""
+    return lambda scene: prepare(scene.clip, scene.width, scene.height)
 
 
 PICTURES: dict[str, Picture] = {
@@ -36,12 +40,12 @@ PICTURES: dict[str, Picture] = {
     "unianimate": Picture("skeleton with toes: UniAnimate", _skeleton("unianimate")),
     "mimicmotion": Picture("fine skeleton: MimicMotion", _skeleton("mimicmotion")),
     "vace": Picture("skeleton and face: VACE", _skeleton("vace")),
-    "face": Picture("contours of the face: AniPortrait", face.aniportrait),
+    "face": Picture("contours of the face: AniPortrait", _alone(face.aniportrait)),
     "densepose": Picture("parts of the body: MagicAnimate", body_maps.densepose),
     "depth": Picture("depth of the body: Champ, ControlNet", body_maps.depth),
     "normal": Picture("normals of the body: Champ, ControlNet", body_maps.normal),
     "semantic": Picture("the joints that move the body: Champ's semantic_map", body_maps.semantic),
-    "scail": Picture("lit capsules along the limbs: SCAIL", cylinders.scail),
+    "scail": Picture("lit capsules along the limbs: SCAIL", _alone(cylinders.scail)),
 }
 
 
@@ -51,10 +55,19 @@ def draw(clip: PoseClip, style: str, width: int, height: int, frames: Iterable[i
     Channels are in the order that the style's model reads. Another aspect than the clip's keeps its whole picture. Raises
     `InvalidRequest` for a style that there is not.
     """
-    if style not in PICTURES:
-        raise InvalidRequest(f"There is no control picture {style!r}.", f"Choose one of {', '.join(PICTURES)}.")
-    draw_frame = PICTURES[style].prepare(clip, width, height)
-    return map(draw_frame, range(len(clip)) if frames is None else frames)
+    return (picture for (picture,) in draw_together(clip, [style], width, height, frames))
+
+
+def draw_together(
+    clip: PoseClip, styles: Sequence[str], width: int, height: int, frames: Iterable[int] | None = None
+) -> Iterator[list[np.ndarray]]:
+    """As `draw`, of each frame a picture in each of `styles`: what several of these show is looked for once."""
+    for style in styles:
+        if style not in PICTURES:
+            raise InvalidRequest(f"There is no control picture {style!r}.", f"Choose one of {', '.join(PICTURES)}.")
+    scene = Scene(clip, width, height)
+    drawers = [PICTURES[style].prepare(scene) for style in styles]
+    return ([draw_frame(frame) for draw_frame in drawers] for frame in (range(len(clip)) if frames is None else frames))
 
 
 def draw_guide(points: np.ndarray, drawable: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..control.guide import draw as draw_control
+from ..control.guide import draw_together
 from ..diffusion.attention import KeyValue
 from ..diffusion.schedulers import make_path
 from ..diffusion.sd15.blocks import Sees
@@ -133,8 +133,8 @@ class ClipDiffusionEngine(ABC):
         reference = fit(references[0].picture, settings.width, settings.height)
 
         def controls(frames: Sequence[int]) -> list[np.ndarray]:
-            kinds = (draw_control(clip, kind, settings.width, settings.height, frames) for kind in self.controls)
-            return [pad(np.stack(list(kind)), width, height) for kind in kinds]
+            drawn = draw_together(clip, self.controls, settings.width, settings.height, frames)
+            return [pad(np.stack(kind), width, height) for kind in zip(*drawn, strict=True)]
 
         kept = Checkpoint(checkpoint, fingerprint(clip, [reference], settings)) if checkpoint else None
         picture = pad(reference, width, height)

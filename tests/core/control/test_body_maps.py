@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from understudy.core.control import body_maps
 from understudy.core.control.body_maps import PART_COLOURS
-from understudy.core.control.guide import draw
+from understudy.core.control.guide import draw, draw_together
 from understudy.core.pose.clip import PoseClip
 from understudy.core.pose.mannequin import statures
 from understudy.core.pose.skeleton import INDEX
@@ -143,3 +144,15 @@ def test_another_size_keeps_the_whole_picture_in_its_middle(film):
     clip = film(0)
     (tall,), (wide,) = draw(clip, "densepose", 256, 384), draw(clip, "densepose", 512, 384)
     np.testing.assert_array_equal(wide[:, 128:384], tall)
+
+
+def test_of_each_frame_the_body_is_cast_once_for_all_its_pictures(film, monkeypatch):
+    clip, styles, casts = film(0, 90), ("depth", "normal", "semantic", "dwpose", "densepose"), []
+    alone = [list(draw(clip, style, 60, 90, [1, 0])) for style in styles]
+    look_at = body_maps.look_at
+    monkeypatch.setattr(body_maps, "look_at", lambda *given: casts.append(given) or look_at(*given))
+    together = list(draw_together(clip, styles, 60, 90, [1, 0]))
+    assert len(casts) == 2
+    for frame, pictures in enumerate(together):
+        for picture, same in zip(pictures, alone, strict=True):
+            np.testing.assert_array_equal(picture, same[frame])
