@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import torch
-from diffusers.models.attention import FeedForward
 from einops import rearrange
 from torch import Tensor, nn
 
 from ..errors import InvalidRequest
 from .attention import Attention, KeyValue
+from .feed_forward import GatedFeedForward
 
 
 def rotary(frames: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -81,7 +81,7 @@ class TemporalBlock(nn.Module):
         super().__init__()
         self.attention_blocks = nn.ModuleList(TemporalAttention(channels, heads, positions) for _ in range(attentions))
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(attentions))
-        self.ff = FeedForward(channels, mult=widening, activation_fn="geglu")
+        self.ff = GatedFeedForward(channels, widening)
         self.ff_norm = nn.LayerNorm(channels)
 
     def forward(self, tokens: Tensor) -> Tensor:

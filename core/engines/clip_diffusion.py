@@ -84,8 +84,8 @@ class ClipDiffusionEngine(ABC):
         assert weights is not None, f"engine {self.spec.name} has files"
         self.runtime = runtime
         self.device, self.dtype = choose(device, runtime)
-        # Beyond sixteen bits results are compared with the published code's, whose last bits depend on the layout too.
-        self.layout = torch.channels_last if self.dtype.itemsize == 2 else torch.contiguous_format
+        # Plain attention is asked for where last bits are compared, which depend on the layout too.
+        self.layout = torch.contiguous_format if runtime.attention == "matmul" else torch.channels_last
         with shortage_named(f"Engine {self.spec.name}"):
             config = read_config(self.spec.file(weights, "sd-vae-ft-mse/config.json"))
             path = self.spec.file(weights, "sd-vae-ft-mse/diffusion_pytorch_model")

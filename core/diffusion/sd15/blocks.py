@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from diffusers.models.attention import FeedForward
 from diffusers.models.downsampling import Downsample2D
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.upsampling import Upsample2D
-from einops import rearrange
+from einops import rearrange, reduce
 from torch import Tensor, cat, nn
 
 from ..attention import Attention, KeyValue, ReferenceAttention
+from ..feed_forward import GatedFeedForward
 from ..temporal import TemporalBlock
 from .config import TemporalConfig, UNetConfig
 
@@ -42,11 +42,35 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor, frames: int = 1) -> Tensor:
         # Not `super().forward`: it refuses groups of one value, which the coarsest level of a small picture has.
+        if frames == 1 and _is_scattered(x, self.num_groups):
+            return _norm_tokens(x, self.num_groups, self.weight, self.bias, self.eps)
         if frames == 1:
             return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
-        together = rearrange(x, "(b t) c h w -> b c t h w", t=frames)
+        together = rearrange(x, "(b t) c h w -> b c (t h) w", t=frames)  # a view, where channels come last
         normed = torch.group_norm(together, self.num_groups, self.weight, self.bias, self.eps)
-        return rearrange(normed, "b c t h w -> (b t) c h w")
+        return rearrange(normed, "b c (t h) w -> (b t) c h w", t=frames)
+
+
+def _is_scattered(x: Tensor, groups: int) -> bool:
+    """Whether PyTorch's group norm reads x [b, c, h, w] a few values at a time: on the CPU, with channels last, small maps."""
+    last = x.device.type == "cpu" and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+    return last and x[0, 0].numel() < 1024 and x.shape[1] < 8 * groups
+
+
+def _norm_tokens(x: Tensor, groups: int, weight: Tensor, bias: Tensor, epsilon: float) -> Tensor:
+    """Group norm of x [b, c, h, w] with channels last, whose sums over pixels are products with a row of ones."""
+    tokens = rearrange(x, "b c h w -> b (h w) c")
+    ones = tokens.new_full((len(x), 1, tokens.shape[1]), 1 / tokens.shape[1])
+
+    def mean(values: Tensor) -> Tensor:
+        return reduce(ones @ values, "b 1 (g c) -> b 1 g 1", "mean", g=groups)
+
+    def spread(values: Tensor) -> Tensor:
+        return values.expand(-1, -1, -1, x.shape[1] // groups).flatten(2)  # [b, 1, c]
+
+    centred = tokens - spread(mean(tokens))
+    scale = spread((mean(centred * centred) + epsilon).rsqrt()) * weight
+    return rearrange(torch.addcmul(bias, centred, scale), "b (h w) c -> b c h w", h=x.shape[2])
 
 
 class Resnet(ResnetBlock2D):
@@ -80,7 +104,7 @@ class SpatialBlock(nn.Module):
             self.norm2 = nn.LayerNorm(channels)
             self.attn2 = Attention(channels, heads, text_channels)
         self.norm3 = nn.LayerNorm(channels)
-        self.ff = FeedForward(channels, activation_fn="geglu")
+        self.ff = GatedFeedForward(channels)
 
     def forward(
         self,
