@@ -1,4 +1,5 @@
 import dataclasses
+import pickle
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -7,6 +8,7 @@ import numpy as np
 import published_weights
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from understudy.core.engines import catalog, clip_diffusion
 from understudy.core.engines.clip_diffusion import KEPT_FEATURES, MOST_WINDOWS, Features, Take
 from understudy.core.engines.interface import FrameReady, Noted, PreviewReady, Reference, Runtime, StepDone
@@ -99,6 +101,17 @@ def test_a_clip_of_one_frame_and_a_reference_of_another_aspect_work(engine, wavi
     wide = np.tile(PICTURE[:30], (1, 3, 1))
     frames, _ = run(engine, waving.select([0]), settings(engine, context_layout="aligned"), picture=wide)
     assert frames.shape == (1, 96, 64, 3)
+
+
+@pytest.mark.timeout(1200)  # ten seconds of work; on a machine that others load it took two minutes
+def test_a_clip_of_a_thousand_frames_works(published, waving):
+    torch.set_num_threads(1)
+    engine = catalog.create("animate-anyone")
+    engine.load("cpu", published("animate-anyone"), Runtime(precision="float32"))
+    long = waving.select([frame % len(waving) for frame in range(1000)])
+    small = {"width": 16, "height": 16, "steps": 1, "guidance": 1.0, "context_frames": 24, "context_layout": "aligned"}
+    frames, _ = run(engine, long, settings(engine, **small))
+    assert frames.shape == (1000, 16, 16, 3)
 
 
 def test_presets_but_exact_end_their_windows_with_the_clip_and_work(engine, waving):
@@ -250,6 +263,12 @@ def test_a_missing_an_unexpected_and_a_misshapen_key_are_told_at_once(name, file
     [
         ("animate-anyone", "pose_guider.pth", "aniportrait/pose_guider.pth", r"184 unexpected: .*another model"),
         ("aniportrait", "pose_guider.pth", "animate-anyone/pose_guider.pth", r"184 missing: \*; 16 unexpected"),
+        (
+            "magic-animate",
+            "MagicAnimate/temporal_attention/temporal_attention.ckpt",
+            "animate-anyone/motion_module.pth",
+            r"28 unexpected: mid_block.*24 misshapen: .*pos_encoder\.pe",
+        ),
         ("champ", "champ/guidance_encoder_depth.pth", "musepose/MusePose/pose_guider.pth", r"19 missing: attentions\.\*\."),
         ("musepose", "MusePose/motion_module.pth", "animate-anyone/motion_module.pth", r"26 misshapen: .*pos_encoder\.pe"),
     ],
@@ -260,6 +279,44 @@ def test_a_file_of_another_family_is_refused(name, file, other, told, published,
     shutil.copy(published(family) / path, tmp_path / name / file)
     with pytest.raises(InvalidWeights, match=f"{Path(file).name}.*{told}"):
         catalog.create(name).load("cpu", tmp_path / name, Runtime(precision="float32"))
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("run",)
+
+
+def damage(path: Path, how: str) -> None:
+    if how == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif how == "a renamed pickle":
+        path.write_bytes(pickle.dumps({"weight": Evil()}))
+    else:
+        safe = path.suffix == ".safetensors"
+        content = load_file(path) if safe else torch.load(path, weights_only=True)
+        key = next(key for key, value in content.items() if value.is_floating_point() and not key.endswith("pe"))
+        content[key] = torch.full_like(content[key], torch.nan)
+        (save_file if safe else torch.save)(content, path)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("truncated", "truncated"),
+        ("a renamed pickle", "could run code|pickle under the name"),
+        ("NaNs", "holds NaNs or infinities in"),
+    ],
+)
+@pytest.mark.parametrize("name", published_weights.MAKERS)
+def test_damaged_files_of_every_family_are_refused_by_name(name, how, told, published, tmp_path):
+    """Another file for each damage: the first, the last and one in between of those that hold weights."""
+    weights = tmp_path / name
+    shutil.copytree(published(name), weights)
+    files = sorted(path for path in weights.rglob("*") if path.suffix in {".pth", ".bin", ".ckpt", ".safetensors"})
+    chosen = {"truncated": files[0], "a renamed pickle": files[-1], "NaNs": files[len(files) // 2]}[how]
+    damage(chosen, how)
+    with pytest.raises(InvalidWeights, match=rf"{chosen.stem}.*({told})"):
+        catalog.create(name).load("cpu", weights, Runtime(precision="float32"))
 
 
 def test_each_of_champs_pictures_is_read_by_a_network_of_its_own(published):
