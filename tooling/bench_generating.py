@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -159,10 +160,11 @@ def peak_memory() -> int:
     """Bytes that this process has taken at most, as the system counts."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset
+    if sys.platform == "linux":  # where `ru_maxrss` begins with what the parent had when it started this process
+        return 1024 * int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1])
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of macOS, in bytes
 
 
 if __name__ == "__main__":
