@@ -74,7 +74,7 @@ class Decoder(nn.Module):
         colour, copy, matte = self.out(self.at_half(h + half)).split((3, 1, 1), 1)
         warp, outline, shown, body = detail[:, :3] * 2 - 1, detail[:, 3:4], detail[:, 4:5], detail[:, 5:6]
         # Before any training, what the reference shows is copied and the outline is the reference's, or the capsules'.
-        copy = (copy + 9 * shown - 3).sigmoid() * outline
+        copy = (copy + 9 * shown - 2).sigmoid() * outline
         laid = outline.amax((1, 2, 3), keepdim=True) > 0
         matte = (matte + 8 * torch.where(laid, outline, body) - 4).sigmoid()
         return copy * warp + (1 - copy) * (mean + colour), matte

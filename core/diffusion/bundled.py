@@ -19,7 +19,7 @@ from .unet import Denoiser, DenoiserConfig, Reference
 WIDTH, HEIGHT = 256, 320  # pixels of the window that the model was trained on
 CELL = Autoencoder.factor
 _SHARPER = 3.0
-_SURE = 0.3, 0.7
+_SURE = 0.3, 0.6
 SHARED_NOISE = 0.97  # of the frames' noise: what pose and reference leave open is then drawn alike in all of them
 CHUNK = 8  # frames at a time where all of them would only take memory
 

@@ -70,7 +70,7 @@ def test_an_untrained_decoder_copies_what_the_reference_shows_and_draws_the_rest
     detail[:, 4, :32] = 1  # the upper half is shown by the reference
     drawn, matte = autoencoder.decode(autoencoder.encode(torch.zeros(1, 3, 64, 32)), detail)
     assert matte.min() > 0.9
-    assert drawn[0, 0, :30].mean() > 0.9 and drawn[0, 0, 34:].abs().mean() < 0.1
+    assert drawn[0, 0, :30].mean() > 0.9 and drawn[0, 0, 34:].abs().mean() < 0.15
 
 
 def test_a_matte_is_as_large_as_its_picture_and_knows_the_ground_from_the_body():
