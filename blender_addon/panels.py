@@ -47,7 +47,6 @@ _SERVER_ICONS = {
     ServerState.UNKNOWN: "QUESTION", ServerState.STOPPED: "RADIOBUT_OFF", ServerState.STARTING: "SORTTIME",
     ServerState.RUNNING: "CHECKMARK", ServerState.FAILED: "ERROR",
 }  # fmt: skip
-_FIT = "It has another shape than the scene's picture: press Scene's Size."
 PICTURE_SCALE = 9.0
 REFERENCE_SCALE = 6.0
 
@@ -197,7 +196,7 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
             row.prop(settings, "plate", icon="SEQUENCE")
             row.operator("understudy.add_plate", text="", icon="FILEBROWSER")
             if settings.source == "CAMERA" and not plan.has_shape_of_scene(context):
-                draw_lines(layout, f"The take will not fit the plate. {_FIT}", "INFO")
+                draw_lines(layout, "The take has not the scene's shape and will not fit the plate: press Scene's Size.", "INFO")
         if engine and engine.reads_prompt:
             layout.prop(settings, "prompt")
         if engine:

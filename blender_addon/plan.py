@@ -63,7 +63,7 @@ def find_engine_limit(context: bpy.types.Context) -> UnderstudyError | None:
 
 def find_refusal(context: bpy.types.Context) -> UnderstudyError | None:
     """What keeps a take from being drawn though its people can be sampled. Cheap, as `find_problem`, which comes first."""
-    return find_missing_reference(context) or find_missing_plate(context) or find_engine_limit(context)
+    return find_missing_reference(context) or find_engine_limit(context) or find_missing_plate(context)
 
 
 def find_missing_reference(context: bpy.types.Context) -> InvalidReference | None:

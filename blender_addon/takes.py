@@ -11,7 +11,7 @@ import bpy
 from ..core.protocol import JobRequest
 from .plates import find_plate
 from .record import TakeRecord
-from .sequencer import add_pictures, lowest_free_channel, overlaps, select_alone, strips_of
+from .sequencer import add_pictures, lowest_free_channel, select_alone, strips_of
 
 _JOB, _CLIP, _REQUEST = "understudy_job", "understudy_clip", "understudy_request"  # what a strip says of what made it
 
@@ -20,8 +20,8 @@ def import_take(scene: bpy.types.Scene, take: TakeRecord, frames: Sequence[Path]
     """Add the pictures of `take` to the scene's sequencer as one strip, and select it alone.
 
     It lies on the lowest free channel, above its plate where that is still there. One that can be seen through is laid over
-    what is below it, and earlier ones of the same name and plate are muted: they would be seen beside it. Raises `JobFailed`
-    where no channel is free.
+    what is below it, and earlier ones like it of the same name and plate, no frame of which it lacks, are muted: they would be
+    seen beside it. Raises `JobFailed` where no channel is free.
     """
     editor = scene.sequence_editor or scene.sequence_editor_create()
     strips = strips_of(editor)
@@ -30,7 +30,8 @@ def import_take(scene: bpy.types.Scene, take: TakeRecord, frames: Sequence[Path]
     channel = lowest_free_channel(strips, start, end, above=plate.channel if plate else 0)
     if take.request.settings.background == "transparent":
         for other in strips:
-            other.mute = other.mute or (_is_earlier(other, take.request) and overlaps(other, start, end))
+            within = start <= other.frame_final_start and other.frame_final_end <= end
+            other.mute = other.mute or (within and _is_earlier(other, take.request))
     strip = add_pictures(strips, take.request.name, frames, channel, start)
     strip.blend_type = "ALPHA_OVER"
     strip[_JOB], strip[_CLIP], strip[_REQUEST] = take.job, take.clip_digest, json.dumps(take.request.to_json())
@@ -39,6 +40,9 @@ def import_take(scene: bpy.types.Scene, take: TakeRecord, frames: Sequence[Path]
 
 
 def _is_earlier(strip: bpy.types.Strip, request: JobRequest) -> bool:
-    """Whether the strip is a take that another of this name, over the same plate, takes the place of."""
-    made_by = json.loads(strip.get(_REQUEST, "{}"))
-    return (made_by.get("name"), made_by.get("plate")) == (request.name, request.plate)
+    """Whether the strip is a take that another such one, of this name and over the same plate, takes the place of."""
+    made_by = json.loads(strip.get(_REQUEST, "null"))
+    if made_by is None:
+        return False
+    alike = (made_by["name"], made_by.get("plate", "")) == (request.name, request.plate)
+    return alike and made_by["settings"]["background"] == request.settings.background

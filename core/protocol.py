@@ -26,7 +26,7 @@ from typing import Any
 
 from .errors import InvalidRequest
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 MAX_REFERENCE_BYTES = 64 * 2**20
 MAX_REFERENCE_PIXELS = 64_000_000

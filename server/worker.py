@@ -189,9 +189,6 @@ def environment() -> dict[str, str]:
         "OMP_NUM_THREADS": str(psutil.cpu_count(logical=False) or os.cpu_count() or 1),
         # cuBLAS gives the same bytes each time only with a fixed workspace.
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        # glibc gives blocks of over 32 MB back at once, and the next one, all of it new, costs more than what is done with it.
-        "MALLOC_MMAP_MAX_": "0",
-        "MALLOC_TRIM_THRESHOLD_": str(2**30),
         "PYTORCH_ENABLE_MPS_FALLBACK": "1",
         "PYTHONUNBUFFERED": "1",
     }

@@ -5,6 +5,7 @@ Each function takes a scene and gives back what draws a frame, by its index, as 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import cv2
@@ -23,15 +24,16 @@ NEAREST, FARTHEST = 255, 51  # brightness of depth
 
 
 class Scene:
-    """A clip as pictures of width x height show it: a frame's body is cast once for all pictures that are made of it in turn.
-
-    tall  f32 [P], of the clip's people, metres
-    """
+    """A clip as pictures of width x height show it: a frame's body is cast once for all pictures made of it in turn."""
 
     def __init__(self, clip: PoseClip, width: int, height: int):
         self.clip, self.width, self.height = clip, width, height
-        self.tall = statures(clip)
         self._last: tuple[int, list[BodyPart], Surface] | None = None
+
+    @functools.cached_property
+    def tall(self) -> np.ndarray:
+        """How tall the clip's people are, f32 [P] metres."""
+        return statures(self.clip)
 
     def cast(self, frame: int) -> tuple[list[BodyPart], Surface]:
         """The body's parts in a frame, by its index, and their surface [height, width]."""

@@ -109,5 +109,5 @@ class Autoencoder(nn.Module):
         return (latents - self.mean) / self.std
 
     def decode(self, latents: Tensor, detail: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents and detail [B, 13, H, W], 0..1 (see `body_map`), to figures over mid-grey, -1..1, and mattes [B, 1, H, W]."""
+        """Latents and detail [B, 13, H, W], 0..1 (see `puppet`), to figures over mid-grey, -1..1, and mattes [B, 1, H, W]."""
         return self.decoder(latents * self.std + self.mean, detail)

@@ -34,7 +34,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Posed:
-    """T poses to draw: detail f32 [T, 13, H, W] (see `body_map`), the pose guider's features, the laid reference's latents."""
+    """T poses to draw: detail f32 [T, 13, H, W] (see `puppet`), the pose guider's features, the laid reference's latents."""
 
     detail: Tensor
     features: Tensor

@@ -8,7 +8,7 @@ from .puppet import DETAIL_CHANNELS
 
 
 class PoseGuider(nn.Sequential):
-    """Detail [B, 13, H, W] in 0..1 (see `body_map`) to [B, channels, H/8, W/8]. Zero at initialisation."""
+    """Detail [B, 13, H, W] in 0..1 (see `puppet`) to [B, channels, H/8, W/8]. Zero at initialisation."""
 
     def __init__(self, channels: int, hidden: int = 64):
         super().__init__(

@@ -26,7 +26,7 @@ _TWIN = torch.tensor([PARTS.index("_".join(_SIDES.get(word, word) for word in pa
 _CORE = 0.95  # of its radius a capsule is certainly full, whatever the reference shows; a head is not
 _SLIT = 5  # pixels: so wide a gap between two parts is closed
 _ALIKE = 0.4  # how well a spot counts as shown where only its mirror image is
-_ASIDE = 0.05  # sine of the angle from which on somebody looks to one side
+_ASIDE = 0.05  # product of the sines of two angles from which on they look to one side each
 # Seen from the side a head is that much longer than from the front, and its middle that far behind, radii; a torso's outline,
 # with what is worn, is that much deeper than the capsule's. Set by the silhouettes of people of the training set.
 _LONGER, _BEHIND, _DEEPER = 0.2, 0.15, 0.15
@@ -214,7 +214,7 @@ def _rolled(offsets: Tensor, turn: Tensor) -> Tensor:
 def _look(sheets: Tensor, who: Tensor, part: Tensor, at: Tensor) -> Tensor:
     """Bilinear values [M, C] of sheets [R, P, H, W, C] for parts [M] of references `who` [M] at pixels `at` [M, 2].
 
-    Beyond the picture colours, the first three of four, are those at its edge; all else is 0.
+    Beyond the picture the last of them is 0, and the others are as at its edge.
     """
     tall, wide, channels = sheets.shape[2:]
     first, flat = (who * PART_COUNT + part) * (tall * wide), sheets.flatten(0, 3)

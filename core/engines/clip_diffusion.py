@@ -84,8 +84,8 @@ class ClipDiffusionEngine(ABC):
         assert weights is not None, f"engine {self.spec.name} has files"
         self.runtime = runtime
         self.device, self.dtype = choose(device, runtime)
-        # Plain attention is asked for where last bits are compared, which depend on the layout too.
-        self.layout = torch.contiguous_format if runtime.attention == "matmul" else torch.channels_last
+        channels_last = not runtime.plain and (self.dtype.itemsize == 2 or self.device.type == "cpu")  # faster there
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
         with shortage_named(f"Engine {self.spec.name}"):
             config = read_config(self.spec.file(weights, "sd-vae-ft-mse/config.json"))
             path = self.spec.file(weights, "sd-vae-ft-mse/diffusion_pytorch_model")
@@ -133,8 +133,8 @@ class ClipDiffusionEngine(ABC):
         reference = fit(references[0].picture, settings.width, settings.height)
 
         def controls(frames: Sequence[int]) -> list[np.ndarray]:
-            drawn = draw_together(clip, self.controls, settings.width, settings.height, frames)
-            return [pad(np.stack(kind), width, height) for kind in zip(*drawn, strict=True)]
+            pictures = draw_together(clip, self.controls, settings.width, settings.height, frames)
+            return [pad(np.stack(kind), width, height) for kind in zip(*pictures, strict=True)]
 
         kept = Checkpoint(checkpoint, fingerprint(clip, [reference], settings)) if checkpoint else None
         picture = pad(reference, width, height)

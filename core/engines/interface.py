@@ -60,12 +60,16 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Runtime:
-    """How the networks are kept and run: as `GenerationSettings` has these. Another one needs another `Engine.load`."""
+    """How the networks are kept and run: as `GenerationSettings` has these. Another one needs another `Engine.load`.
+
+    plain: by the kernels and in the layout that share the most last bits with the published code's runs; only to compare.
+    """
 
     precision: str = "auto"
     attention: str = "auto"
     offload: bool = False
     compile: bool = False
+    plain: bool = False
 
     @classmethod
     def of(cls, settings: GenerationSettings) -> Runtime:

@@ -76,9 +76,9 @@ def _measure(
     device: str,
     precision: str,
 ) -> dict[str, Any]:
-    # One pixel's norms magnify the last bits. Of all kernels plain products share the most of these with the published runs.
+    # One pixel's norms magnify the last bits.
     plain = max(expected["initial_latents"].shape[-2:]) <= ONE_PIXEL
-    engine.load(device, folder, Runtime(precision=precision, attention="matmul" if plain else "auto"))
+    engine.load(device, folder, Runtime(precision=precision, plain=plain))
     poses = expected["poses"].numpy()
     kinds = poses if poses.ndim == 5 else poses[None]
 

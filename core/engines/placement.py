@@ -32,7 +32,7 @@ def fastest(device: torch.device | str) -> str:
 
 def choose(device: str, runtime: Runtime) -> tuple[torch.device, torch.dtype]:
     """Where and in what an engine computes; the attention kernel is chosen for the process, which holds one engine."""
-    set_attention_backend(runtime.attention)
+    set_attention_backend("matmul" if runtime.plain else runtime.attention)
     return torch.device(device), compute_dtype(torch.device(device), runtime)
 
 

@@ -21,4 +21,4 @@ def read(path: str | os.PathLike, size: tuple[int, int] | None = None) -> PixelS
     content = load(path)
     if isinstance(content, dict) and "annotations" in content:
         return coco_wholebody.parse(content, path)
-    return openpose_json.parse({path: content}, size)
+    return openpose_json.parse([(path, content)], size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +80,14 @@ def read(path: str | os.PathLike, size: tuple[int, int] | None = None) -> PixelS
     paths = [path] if path.is_file() else sorted(path.glob("*_keypoints.json"))
     if not paths:
         raise InvalidClip(f"{path} holds no file *_keypoints.json.", "Choose the folder that the files are in.")
-    return parse({path: load(path) for path in paths}, size)
+    return parse(((path, load(path)) for path in paths), size)
 
 
-def parse(contents: Mapping[Path, Any], size: tuple[int, int] | None = None) -> PixelSequence:
-    """What `read` makes of the JSON in files, in their order."""
+def parse(contents: Iterable[tuple[Path, Any]], size: tuple[int, int] | None = None) -> PixelSequence:
+    """What `read` makes of files, at least one, and the JSON in them."""
     people: list[list[np.ndarray]] = []
     sizes: set[tuple[int, int]] = set()
-    for path, content in contents.items():
+    for path, content in contents:
         try:
             for frame in content if isinstance(content, list) else [content]:
                 canvas = size if size and "canvas_width" not in frame else (frame["canvas_width"], frame["canvas_height"])

@@ -35,7 +35,7 @@ class Batch:
     """R characters, S targets each; B = R S, targets of one character in a row.
 
     references f32 [R, C, h, w], targets and warped f32 [B, C, H, W] latents; beside f32 [B, C, H, W]: the reference's where
-    the target is; body f32 [R, 8, h, w] the references' body map; detail f32 [B, 13, 8H, 8W] in 0..1 (see `body_map`);
+    the target is; body f32 [R, 8, h, w] the references' body map; detail f32 [B, 13, 8H, 8W] in 0..1 (see `puppet`);
     foreground f32 [B, 1, H, W]; matches int64 [B, H, W]: the reference token that shows the same spot of the body, or -100;
     regions int64 [B, H, W]: garment, hair ..., 0 the background
     """

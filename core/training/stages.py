@@ -1,4 +1,4 @@
-"""The stages of the bundled model's training: mattes, the autoencoder, single frames, clips, and the decoder once more."""
+"""The stages of the bundled model's training: mattes, the autoencoder, single frames, clips, and finished pictures."""
 
 from __future__ import annotations
 

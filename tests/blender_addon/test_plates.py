@@ -117,6 +117,19 @@ def test_another_take_of_the_same_name_mutes_the_one_that_would_be_seen_beside_i
     assert second.channel > other.channel > first.channel
 
 
+def test_a_shorter_take_leaves_the_one_beside_it_whole(scene, figure, flat, tmp_path):
+    plate = add_plate(scene, [flat("wall.png", GREEN)], range(1, 3))
+    first = import_take(scene, take(plate.name, tmp_path), figure)
+    import_take(scene, take(plate.name, tmp_path), figure[:1])
+    assert not first.mute
+
+
+def test_a_see_through_take_leaves_opaque_ones_as_they_are(scene, figure, tmp_path):
+    first = import_take(scene, take("", tmp_path, background="#808080"), figure)
+    import_take(scene, take("", tmp_path), figure)
+    assert not first.mute
+
+
 def test_opaque_takes_of_the_same_name_are_left_as_they_are(scene, figure, tmp_path):
     first = import_take(scene, take("", tmp_path, background="#808080"), figure)
     import_take(scene, take("", tmp_path, background="#808080"), figure)

@@ -52,7 +52,7 @@ def test_a_case_is_run_with_its_own_settings(published, tmp_path):
         scheduler=case["scheduler"],
         temporal=dataclasses.replace(engine.published.temporal, heads=4),
     )
-    engine.load("cpu", folder, Runtime(precision="float32", attention="matmul"))  # as cases so small are run
+    engine.load("cpu", folder, Runtime(precision="float32", plain=True))  # as cases so small are run
     asked = dataclasses.replace(
         engine.spec.settings("exact"), width=64, height=48, steps=2, guidance=2.0, context_frames=4, context_overlap=2,
         context_stride=2, context_layout="open",
