@@ -26,7 +26,7 @@ def strips_of(editor: bpy.types.SequenceEditor) -> bpy.types.StripsTopLevel:
 
 def lowest_free_channel(strips: Iterable, start: int, end: int, above: int = 0) -> int:
     """The lowest channel above that one with nothing in scene frames [start, end). Raises `JobFailed` where there is none."""
-    taken = {strip.channel for strip in strips if overlaps(strip, start, end)}
+    taken = {strip.channel for strip in strips if strip.frame_final_start < end and start < strip.frame_final_end}
     for channel in range(above + 1, CHANNELS + 1):
         if channel not in taken:
             return channel
@@ -34,11 +34,6 @@ def lowest_free_channel(strips: Iterable, start: int, end: int, above: int = 0) 
         f"No channel of the sequencer above number {above} is free between frames {start} and {end}.",
         "Remove or move some strips, then try again.",
     )
-
-
-def overlaps(strip: bpy.types.Strip, start: int, end: int) -> bool:
-    """Whether the strip shows anything in scene frames [start, end)."""
-    return strip.frame_final_start < end and start < strip.frame_final_end
 
 
 def add_pictures(

@@ -189,9 +189,9 @@ class Dataset:
         found = []
         for _ in range(count):
             row, frame = rng.integers(min(rows or self.length, self.length)), rng.integers(1, FRAMES)
-            top, left = (cell * CELL for cell in corner(rng, self.arrays["regions"][row, frame], size))
+            y, x = square(corner(rng, self.arrays["regions"][row, frame], size), size, CELL)
             figure, matte, detail = (
-                torch.from_numpy(self.arrays[name][row, frame, :, top : top + size, left : left + size]).float() / 255
+                torch.from_numpy(self.arrays[name][row, frame, :, y, x]).float() / 255
                 for name in ("figures", "mattes", "detail")
             )
             found.append((figure * 2 - 1, matte, detail))
@@ -237,9 +237,9 @@ class Dataset:
         corners = [corner(rng, regions, size) for regions in self.arrays["regions"][rows]]
 
         def cut(name: str, cell: int = 1, frame: int | None = None) -> np.ndarray:
-            side, found = size // CELL * cell, []
-            for row, at, (top, left) in zip(*rows, corners, strict=True):
-                y, x = (slice(edge * cell, edge * cell + side) for edge in (top, left))
+            found = []
+            for row, at, top_left in zip(*rows, corners, strict=True):
+                y, x = square(top_left, size, cell)
                 found.append(self.arrays[name][row, at if frame is None else frame, ..., y, x])
             return np.stack(found)
 
@@ -285,6 +285,12 @@ def corner(rng: np.random.Generator, regions: np.ndarray, size: int) -> tuple[in
     cells = size // CELL
     top, left = (int(np.clip(at - rng.integers(cells), 0, most - cells)) for at, most in ((y, lines), (x, columns)))
     return top, left
+
+
+def square(top_left: tuple[int, int], size: int, cell: int) -> tuple[slice, slice]:
+    """Rows and columns of the square of `size` pixels at a `corner`, in an array of so many pixels a cell."""
+    side = size // CELL * cell
+    return slice(top_left[0] * cell, top_left[0] * cell + side), slice(top_left[1] * cell, top_left[1] * cell + side)
 
 
 def _bytes(values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ..diffusion.bundled import SHARED_NOISE
 from ..diffusion.matting import Matting
 from ..diffusion.sampler import FlowPath
 from ..diffusion.unet import Denoiser, Reference
-from .dataset import CELL, NOTHING_LAID, Batch, Dataset, corner
+from .dataset import CELL, NOTHING_LAID, Batch, Dataset, corner, square
 from .loop import Budget, train
 from .losses import MatchLoss, Weights, garment_loss, motion_loss, picture_loss
 from .parallel import autocast, device, workers
@@ -213,11 +213,7 @@ def _patches(rng: np.random.Generator, regions: np.ndarray, size: int) -> Callab
     corners = [corner(rng, region, size) for region in regions]
 
     def cut(values: Tensor, cell: int) -> Tensor:
-        side, found = size // CELL * cell, []
-        for value, edges in zip(values, corners, strict=True):
-            top, left = (edge * cell for edge in edges)
-            found.append(value[:, top : top + side, left : left + side])
-        return torch.stack(found)
+        return torch.stack([value[:, *square(at, size, cell)] for value, at in zip(values, corners, strict=True)])
 
     return cut
 
