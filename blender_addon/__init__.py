@@ -35,9 +35,10 @@ def _modules() -> tuple:
         point_placer,
         preferences,
         properties,
+        reference_paths,
     )
 
     return (
-        preferences, properties, overlay, pictures, operators, mapping_operators, bone_picker, point_placer,
-        bones_panel, panels, part_export,
+        preferences, properties, reference_paths, overlay, pictures, operators, mapping_operators, bone_picker,
+        point_placer, bones_panel, panels, part_export,
     )  # fmt: skip
