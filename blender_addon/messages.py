@@ -7,28 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UnderstudyError
-from ..core.protocol import GenerationSettings, MemoryNeeds
+from ..core.protocol import EngineTraits, GenerationSettings, MemoryNeeds
 from .record import TakeRecord
 
 
-@dataclass(frozen=True)
-class EngineInfo:
+@dataclass(frozen=True, kw_only=True)
+class EngineInfo(EngineTraits):
     """What the panel needs to know of an engine that the server offers.
 
-    `presets` are the settings that each begins with, "exact" as published; `lacking` says which of its weights are not there,
-    `fixed` names the settings that it has no choice of.
+    `presets` are the settings that each begins with, "exact" as published; `lacking` says which of its weights are not there.
     """
 
-    name: str
-    title: str
-    licence: str
-    memory: MemoryNeeds
-    max_pixels: int
-    reads_prompt: bool
-    max_people: int
     presets: Mapping[str, GenerationSettings]
     lacking: tuple[str, ...]
-    fixed: tuple[str, ...]
 
     @classmethod
     def from_json(cls, data: dict) -> EngineInfo:
@@ -36,10 +27,6 @@ class EngineInfo:
         presets = {name: GenerationSettings.from_json(settings) for name, settings in data["presets"].items()}
         lists = {name: tuple(data[name]) for name in ("lacking", "fixed")}
         return cls(**own | lists | {"memory": MemoryNeeds(**data["memory"]), "presets": presets})
-
-    def memory_bytes(self, settings: GenerationSettings, frames: int) -> int:
-        """About what a take of `frames` needs on the server's device."""
-        return self.memory.weights_bytes(settings) + self.memory.working_bytes(settings, frames)
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,41 @@ class MemoryNeeds:
         return int(max(window, decoding) * pixels * computed / 4)
 
 
+@dataclass(frozen=True, kw_only=True)
+class EngineTraits:
+    """What of an engine both the server and whoever asks it for frames go by.
+
+    `fixed` names the settings that it has no choice of. As published, clips are lengthened to multiples of `frames_multiple`,
+    or, with `whole_windows`, until the last window ends with them: see `denoised`.
+    """
+
+    name: str
+    title: str
+    licence: str
+    memory: MemoryNeeds
+    max_pixels: int
+    reads_prompt: bool
+    max_people: int
+    fixed: tuple[str, ...] = ()
+    frames_multiple: int = 1
+    whole_windows: bool = False
+
+    def denoised(self, frames: int, settings: GenerationSettings) -> int:
+        """How many frames are denoised for a clip of `frames`: more, where windows are laid out as published, if its authors
+        repeat the last frame so that their windows fit."""
+        if settings.context_layout == "aligned":
+            return frames
+        if self.whole_windows:
+            return frames + (settings.context_overlap - frames) % (settings.context_frames - settings.context_overlap)
+        return -(-frames // self.frames_multiple) * self.frames_multiple
+
+    def memory_bytes(self, settings: GenerationSettings, frames: int, auto: str = "bfloat16", loaded: bool = False) -> int:
+        """What a clip of `frames` takes of the device's memory. `auto` is the precision that the device prefers; `loaded`: the
+        weights are there already."""
+        weights = 0 if loaded else self.memory.weights_bytes(settings, auto)
+        return weights + self.memory.working_bytes(settings, self.denoised(frames, settings), auto)
+
+
 PRECISION_BYTES = {"float32": (4, 4), "bfloat16": (2, 2), "float16": (2, 2), "float8": (1, 2)}  # kept, computed with
 OFFLOADED_SHARE = 0.1  # of the weights is on the device at a time
 DECODE_BATCH = 8  # frames

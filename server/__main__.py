@@ -127,7 +127,7 @@ def _engines(arguments: argparse.Namespace) -> None:
     for spec in CATALOG.values():
         published = spec.defaults
         size = f"{published.width}x{published.height}"
-        needed = spec.memory.weights_bytes(published) + spec.memory.working_bytes(published, published.context_frames)
+        needed = spec.memory_bytes(published, published.context_frames)
         reads = "yes" if spec.reads_prompt else "no"
         there = f"{len(lacking[spec.name])} of {len(spec.files)} missing" if lacking[spec.name] else "there"
         people = str(spec.max_people)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidRequest, InvalidWeights, NotEnoughMemory, UnknownEngine
-from ..protocol import GenerationSettings, MemoryNeeds
+from ..protocol import EngineTraits, GenerationSettings, MemoryNeeds
 from .layout import WeightsFile, lacking
 from .layout import find as find_file
 
@@ -18,33 +18,22 @@ if TYPE_CHECKING:
     from .interface import Engine
 
 
-@dataclass(frozen=True)
-class EngineSpec:
+@dataclass(frozen=True, kw_only=True)
+class EngineSpec(EngineTraits):
     """One engine's needs and limits.
 
     `module` (below `core.engines`) defines `create() -> Engine`. Sizes are pixels; frames are drawn in the next multiple of
-    `size_multiple` on both sides, and cropped. `defaults` are as published; each preset is what it changes of them.
-    `files` are what must be in the engine's folder of weights: none for those that come with Understudy. `fixed` names the
-    settings that it has no choice of: they are as in `defaults`. As published, clips are lengthened to multiples of
-    `frames_multiple`, or, with `whole_windows`, until the last window ends with them: see `denoised`.
+    `size_multiple` on both sides, and cropped. `defaults` are as published, those that are `fixed` for good; each preset is
+    what it changes of them. `files` are what must be in the engine's folder of weights: none for those that come with
+    Understudy.
     """
 
-    name: str
-    title: str
     module: str
-    licence: str
-    memory: MemoryNeeds
     size_multiple: int
-    max_pixels: int
-    reads_prompt: bool
-    max_people: int
     defaults: GenerationSettings
     presets: Mapping[str, Mapping[str, Any]]
     schedulers: tuple[str, ...] = ()
     files: tuple[WeightsFile, ...] = ()
-    fixed: tuple[str, ...] = ()
-    frames_multiple: int = 1
-    whole_windows: bool = False
 
     def settings(self, preset: str = "exact") -> GenerationSettings:
         """The settings that `preset` begins with. Raises `InvalidRequest` where this engine has none of that name."""
@@ -77,15 +66,6 @@ class EngineSpec:
                 "Remove people from the list, and make a take for each.",
             )
 
-    def denoised(self, frames: int, settings: GenerationSettings) -> int:
-        """How many frames are denoised for a clip of `frames`: more, where windows are laid out as published, if its authors
-        repeat the last frame so that their windows fit."""
-        if settings.context_layout == "aligned":
-            return frames
-        if self.whole_windows:
-            return frames + (settings.context_overlap - frames) % (settings.context_frames - settings.context_overlap)
-        return -(-frames // self.frames_multiple) * self.frames_multiple
-
     def lacking(self, weights: Path) -> list[str]:
         """What its folder below `weights` lacks, or holds that cannot be right: a sentence for each file."""
         return lacking(self.folder(weights), self.files)
@@ -115,8 +95,7 @@ class EngineSpec:
         """
 
         def needed(settings: GenerationSettings) -> int:
-            weights = 0 if loaded else self.memory.weights_bytes(settings, auto)
-            return weights + self.memory.working_bytes(settings, self.denoised(frames, settings), auto)
+            return self.memory_bytes(settings, frames, auto, loaded)
 
         if needed(settings) <= free:
             return

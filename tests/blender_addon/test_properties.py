@@ -16,8 +16,9 @@ def engine(name: str, lacking: tuple[str, ...] = (), **settings) -> EngineInfo:
     presets["draft"] = dataclasses.replace(exact, steps=4, guidance=1.0, width=exact.width // 2)
     presets = {preset: dataclasses.replace(settings, preset=preset) for preset, settings in presets.items()}
     return EngineInfo(
-        name, name.title(), "GPL-3.0-or-later", MemoryNeeds(10**9, 100, 100), 768 * 768, True, 2, presets, lacking, ()
-    )
+        name=name, title=name.title(), licence="GPL-3.0-or-later", memory=MemoryNeeds(10**9, 100, 100), max_pixels=768 * 768,
+        reads_prompt=True, max_people=2, presets=presets, lacking=lacking,
+    )  # fmt: skip
 
 
 @pytest.fixture
