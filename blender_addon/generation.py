@@ -109,7 +109,7 @@ class Generation:
             save(folder / "request.json", json.dumps(plan.request.to_json(), indent=1).encode())
             job = self._deliver_job(plan.request, clip_bytes, references, key)
         self._job = job.id
-        return TakeRecord(job.id, plan.request, folder, int(clip.frames[0]), clip.digest())
+        return TakeRecord(job.id, plan.request, folder, int(clip.frames[0]), clip.digest(), clip.people)
 
     def _deliver_job(self, request: JobRequest, clip: bytes, references: dict[str, bytes], key: str) -> Job:
         try:

@@ -24,13 +24,17 @@ _OURS = re.compile(rf"[0-9]{{4,}}\.png|clip\.npz|request\.json|{re.escape(UNFINI
 
 @dataclass(frozen=True)
 class TakeRecord:
-    """One job's place in its scene. `folder` is where its frames go, `first_frame` the scene frame of the first."""
+    """One job's place in its scene.
+
+    `folder` is where its frames go, `first_frame` the scene frame of the first, `people` the names of those in it.
+    """
 
     job: str
     request: JobRequest
     folder: Path
     first_frame: int
     clip_digest: str
+    people: tuple[str, ...]
 
     def to_text(self) -> str:
         return json.dumps(self._to_json())
@@ -46,7 +50,8 @@ class TakeRecord:
             if not re.fullmatch(r"\w+", data["job"]):  # it becomes part of an address, and of a path
                 raise KeyError("job")
             known = {field.name: data[field.name] for field in dataclasses.fields(cls)}
-            return cls(**{**known, "request": JobRequest.from_json(data["request"]), "folder": Path(data["folder"])})
+            made = {"request": JobRequest.from_json(data["request"]), "folder": Path(data["folder"])}
+            return cls(**known | made | {"people": tuple(map(str, data["people"]))})
         except (KeyError, TypeError) as error:
             raise InvalidRequest("What is kept of the unfinished take cannot be read.", "Generate again.") from error
 

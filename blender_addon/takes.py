@@ -8,20 +8,20 @@ from pathlib import Path
 
 import bpy
 
-from ..core.protocol import JobRequest
 from .plates import find_plate
 from .record import TakeRecord
 from .sequencer import add_pictures, lowest_free_channel, select_alone, strips_of
 
-_JOB, _CLIP, _REQUEST = "understudy_job", "understudy_clip", "understudy_request"  # what a strip says of what made it
+# What a strip says of what made it.
+_JOB, _CLIP, _REQUEST, _PEOPLE = "understudy_job", "understudy_clip", "understudy_request", "understudy_people"
 
 
 def import_take(scene: bpy.types.Scene, take: TakeRecord, frames: Sequence[Path]) -> bpy.types.Strip:
     """Add the pictures of `take` to the scene's sequencer as one strip, and select it alone.
 
     It lies on the lowest free channel, above its plate where that is still there. One that can be seen through is laid over
-    what is below it, and earlier ones like it of the same name and plate, no frame of which it lacks, are muted: they would be
-    seen beside it. Raises `JobFailed` where no channel is free.
+    what is below it, and earlier ones like it of the same people, name and plate, no frame of which it lacks, are muted: they
+    would be seen beside it. Raises `JobFailed` where no channel is free.
     """
     editor = scene.sequence_editor or scene.sequence_editor_create()
     strips = strips_of(editor)
@@ -31,18 +31,21 @@ def import_take(scene: bpy.types.Scene, take: TakeRecord, frames: Sequence[Path]
     if take.request.settings.background == "transparent":
         for other in strips:
             within = start <= other.frame_final_start and other.frame_final_end <= end
-            other.mute = other.mute or (within and _is_earlier(other, take.request))
+            other.mute = other.mute or (within and _is_earlier(other, take))
     strip = add_pictures(strips, take.request.name, frames, channel, start)
     strip.blend_type = "ALPHA_OVER"
-    strip[_JOB], strip[_CLIP], strip[_REQUEST] = take.job, take.clip_digest, json.dumps(take.request.to_json())
+    strip[_JOB], strip[_CLIP] = take.job, take.clip_digest
+    strip[_REQUEST], strip[_PEOPLE] = json.dumps(take.request.to_json()), json.dumps(take.people)
     select_alone(editor, strip)
     return strip
 
 
-def _is_earlier(strip: bpy.types.Strip, request: JobRequest) -> bool:
-    """Whether the strip is a take that another such one, of this name and over the same plate, takes the place of."""
+def _is_earlier(strip: bpy.types.Strip, take: TakeRecord) -> bool:
+    """Whether the strip is a take that another such one, of these people, this name and this plate, takes the place of."""
     made_by = json.loads(strip.get(_REQUEST, "null"))
     if made_by is None:
         return False
+    request = take.request
     alike = (made_by["name"], made_by.get("plate", "")) == (request.name, request.plate)
-    return alike and made_by["settings"]["background"] == request.settings.background
+    same_people = set(json.loads(strip.get(_PEOPLE, "[]"))) == set(take.people)
+    return alike and same_people and made_by["settings"]["background"] == request.settings.background

@@ -149,7 +149,7 @@ def test_a_record_of_another_version_is_said_so(scene):
 
 
 def test_a_scene_that_names_a_folder_of_its_own_is_refused(scene, tmp_path):
-    record = TakeRecord("abc", JobRequest(GenerationSettings(), "Take"), tmp_path / "home", 1, "")
+    record = TakeRecord("abc", JobRequest(GenerationSettings(), "Take"), tmp_path / "home", 1, "", ("Ann",))
     scene.understudy.unfinished = record.to_text()
     (tmp_path / "home").mkdir()
     with pytest.raises(RuntimeError, match="not in the folder for takes"):

@@ -53,8 +53,11 @@ def figure(save) -> list[Path]:
     return [save(f"000{number}.png", to_bytes(np.dstack([np.float32(GREY) * matte, matte]))) for number in (1, 2)]
 
 
-def take(plate: str, tmp_path: Path, background: str = "transparent", name: str = "Wave") -> TakeRecord:
-    return TakeRecord("abc", JobRequest(GenerationSettings(background=background), name, plate), tmp_path, 1, "digest")
+def take(
+    plate: str, tmp_path: Path, background: str = "transparent", name: str = "Wave", people: tuple[str, ...] = ("Ann",)
+) -> TakeRecord:
+    request = JobRequest(GenerationSettings(background=background), name, plate)
+    return TakeRecord("abc", request, tmp_path, 1, "digest", people)
 
 
 def rendered(scene: bpy.types.Scene, path: Path, scale: float = 1) -> np.ndarray:
@@ -115,6 +118,15 @@ def test_another_take_of_the_same_name_mutes_the_one_that_would_be_seen_beside_i
     second = import_take(scene, take(plate.name, tmp_path), figure)
     assert [strip.mute for strip in (plate, first, other, second)] == [False, True, False, False]
     assert second.channel > other.channel > first.channel
+
+
+def test_a_take_of_somebody_else_leaves_the_first_person_to_be_seen(scene, figure, flat, tmp_path):
+    plate = add_plate(scene, [flat("wall.png", GREEN)], range(1, 3))
+    ann = import_take(scene, take(plate.name, tmp_path), figure)
+    ben = import_take(scene, take(plate.name, tmp_path, people=("Ben",)), figure)
+    both = import_take(scene, take(plate.name, tmp_path, people=("Ann", "Ben")), figure)
+    again = import_take(scene, take(plate.name, tmp_path, people=("Ben", "Ann")), figure)
+    assert [strip.mute for strip in (ann, ben, both, again)] == [False, False, True, False]
 
 
 def test_a_shorter_take_leaves_the_one_beside_it_whole(scene, figure, flat, tmp_path):

@@ -16,7 +16,7 @@ from understudy.core.protocol import GenerationSettings, JobRequest
 def record(tmp_path) -> TakeRecord:
     folder = tmp_path / "takes" / "Walk-1"
     folder.mkdir(parents=True)
-    return TakeRecord("abc123", JobRequest(GenerationSettings(), "Walk", "wall"), folder, 5, "digest")
+    return TakeRecord("abc123", JobRequest(GenerationSettings(), "Walk", "wall"), folder, 5, "digest", ("Ann", "Ben"))
 
 
 def keep_as(record: TakeRecord, process: object) -> None:

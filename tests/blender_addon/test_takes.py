@@ -13,7 +13,7 @@ from understudy.core.protocol import GenerationSettings, JobRequest
 @pytest.fixture
 def take(tmp_path) -> TakeRecord:
     """Of four frames, from scene frame 10 on."""
-    return TakeRecord("abc123", JobRequest(GenerationSettings(seed=3), "Wave"), tmp_path, 10, "digest")
+    return TakeRecord("abc123", JobRequest(GenerationSettings(seed=3), "Wave"), tmp_path, 10, "digest", ("Ann",))
 
 
 @pytest.fixture
