@@ -68,10 +68,13 @@ def armature_of(owner: bpy.types.Object) -> bpy.types.Object:
     return find_person(Person(owner.name, owner)).armature
 
 
-def bones_of(owner: bpy.types.Object) -> RigBones:
-    """Of an armature, or of an empty that instances one. Quick but for the first time. Raises `NoArmature`."""
+def bones_of(owner: bpy.types.Object, depsgraph: bpy.types.Depsgraph | None = None) -> RigBones:
+    """Of an armature, or of an empty that instances one. Quick but for the first time. Raises `NoArmature`.
+
+    `depsgraph`: as `find_bones` has it.
+    """
     armature = armature_of(owner)
-    detected = _find(armature, None)
+    detected = _find(armature, None, depsgraph)
     found, refused = (None, detected) if isinstance(detected, NotHumanoid) else (detected, None)
     try:
         kept = remembered(owner)
@@ -165,14 +168,16 @@ def _unknown(problem: NotHumanoid) -> RigBones:
     return RigBones("", 0.0, {}, {role: "missing" for role in Role}, (), False, problem, None)
 
 
-def _find(armature: bpy.types.Object, mapping: Mapping[str, str] | None) -> Detection | NotHumanoid:
+def _find(
+    armature: bpy.types.Object, mapping: Mapping[str, str] | None, depsgraph: bpy.types.Depsgraph | None = None
+) -> Detection | NotHumanoid:
     mark = fingerprint(armature)
     key = armature.session_uid, None if mapping is None else tuple(mapping.items())
     known = _found.get(key)
     if known is None or known[0] != mark:
         found: Detection | NotHumanoid
         try:
-            found = find_bones(armature, mapping)
+            found = find_bones(armature, mapping, depsgraph)
         except NotHumanoid as error:
             found = error.with_traceback(None)  # which would keep the armature
         known = _found[key] = mark, found

@@ -59,7 +59,7 @@ class BonesOperator:
 
 
 class DetectBones(BonesOperator, bpy.types.Operator):
-    """Find which bone plays which role, and drop what was changed by hand"""
+    """Find which bone plays which role, at some of the scene's frames too, and drop what was changed by hand"""
 
     bl_idname = "understudy.detect_bones"
     bl_label = "Detect Bones"
@@ -67,7 +67,7 @@ class DetectBones(BonesOperator, bpy.types.Operator):
 
     def change(self, owner):
         mapping.forget(owner)
-        known = mapping.bones_of(owner)
+        known = mapping.bones_of(owner, bpy.context.evaluated_depsgraph_get())
         if known.problem:
             raise known.problem
         self.report({"INFO"}, f"{known.family}: {len(known.bones)} bones, confidence {known.confidence:.0%}")

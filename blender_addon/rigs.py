@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
 import bpy
 import numpy as np
 
-from ..core.errors import PoseError
+from ..core.errors import NotHumanoid, PoseError
 from ..core.pose.bones.roles import Role
 from ..core.pose.detect import Detection, detect, from_mapping
 from ..core.pose.rig import Attachment, Posed
@@ -25,42 +26,76 @@ from .samples import RigSamples
 # The vertices that say where the crown is: moved by the head bone, no further from it than the hips are (which takes in hats,
 # to be told by their size), and no more than are needed to find the extremes.
 _HEAD_WEIGHT, _HEAD_REACH, _HEAD_VERTICES, _FEW_VERTICES = 0.5, 1.0, 20_000, 8
-_FRAMES_TRIED = 5  # of an action, where no pose at hand shows a person
+_FRAMES_TRIED = 5  # of an action or a scene, where no pose at hand shows a person
+_LOOK_FURTHER = "Press Detect in the bone mapping, which looks at the scene's frames too, or pick the bones there."
 _VERTICES_AT_ONCE, _WEIGHTS_AT_ONCE = 50_000, 1_000  # about a millisecond's worth
 
 
-def find_bones(armature: bpy.types.Object, mapping: Mapping[str, str] | None = None) -> Detection:
+def find_bones(
+    armature: bpy.types.Object,
+    mapping: Mapping[str, str] | None = None,
+    depsgraph: bpy.types.Depsgraph | None = None,
+) -> Detection:
     """Which bone plays which role: as `mapping` says, or detected. Tens of ms where no name helps: not for a panel's draw().
 
     The geometry is that of the rest pose; where that makes no sense, of the pose the armature is in, or of its own action.
+    Where none of these helps and there is a `depsgraph`, its scene goes to a few of its frames: whatever moves the armature,
+    Blender shows it there. The scene's frame is restored.
 
     Raises `NotHumanoid`.
     """
     parents = {bone.name: bone.parent.name if bone.parent else None for bone in armature.data.bones}
-    if mapping is None:
-        return detect(parents, repr(armature.name), poses=_poses(armature), aliases=find_aliases(armature))
-    return from_mapping(mapping, parents, repr(armature.name))
+    if mapping is not None:
+        return from_mapping(mapping, parents, repr(armature.name))
+    aliases = find_aliases(armature)
+    try:
+        return detect(parents, repr(armature.name), poses=_poses(armature), aliases=aliases)
+    except NotHumanoid as error:
+        if depsgraph is None or not parents:
+            raise NotHumanoid(error.message, _LOOK_FURTHER) from error
+    with contextlib.closing(_evaluated_poses(armature, depsgraph)) as poses:
+        return detect(parents, repr(armature.name), poses=poses, aliases=aliases)
 
 
 def _poses(armature: bpy.types.Object) -> Iterator[Bones]:
     """The armature's rest pose, then the one it is in, then some of its action's."""
     bones = armature.data.bones
+    yield _bones(armature, _read(bones, "head_local"), _read(bones, "tail_local"))
+    yield _bones(armature, _read(armature.pose.bones, "head"), _read(armature.pose.bones, "tail"))
+    lengths = np.array([bone.length for bone in bones])[:, None]
+    for matrices in _keyed_poses(armature, [bone.name for bone in bones]):
+        heads = matrices[:, :3, 3]
+        yield _bones(armature, heads, heads + lengths * matrices[:, :3, 1])
+
+
+def _evaluated_poses(armature: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Generator[Bones, None, None]:
+    """Some poses of the scene's frames, as Blender evaluates them. The scene is at its frame again when it is closed."""
+    scene = depsgraph.scene
+    frame, subframe = scene.frame_current, scene.frame_subframe
+    try:
+        for number in np.linspace(scene.frame_start, scene.frame_end, _FRAMES_TRIED).round().astype(int).tolist():
+            scene.frame_set(number)
+            pose = armature.evaluated_get(depsgraph).pose.bones
+            yield _bones(armature, _read(pose, "head"), _read(pose, "tail"))
+    finally:
+        scene.frame_set(frame, subframe=subframe)
+
+
+def _bones(armature: bpy.types.Object, heads: np.ndarray, tails: np.ndarray) -> Bones:
+    """The armature's bones with `heads` and `tails` [B, 3]."""
+    bones = armature.data.bones
     row = {bone.name: number for number, bone in enumerate(bones)}
     parents = np.array([row[bone.parent.name] if bone.parent else -1 for bone in bones], int)
     deform = np.empty(len(row), bool)
     bones.foreach_get("use_deform", deform)
+    return Bones(tuple(row), parents, heads, tails, deform)
 
-    def read(owners, what: str) -> np.ndarray:
-        buffer = np.empty(len(row) * 3, np.float32)
-        owners.foreach_get(what, buffer)
-        return buffer.reshape(-1, 3).astype(float)
 
-    for owners, head, tail in ((bones, "head_local", "tail_local"), (armature.pose.bones, "head", "tail")):
-        yield Bones(tuple(row), parents, read(owners, head), read(owners, tail), deform)
-    lengths = np.array([bone.length for bone in bones])[:, None]
-    for matrices in _keyed_poses(armature, tuple(row)):
-        heads = matrices[:, :3, 3]
-        yield Bones(tuple(row), parents, heads, heads + lengths * matrices[:, :3, 1], deform)
+def _read(owners: bpy.types.bpy_prop_collection, what: str) -> np.ndarray:
+    """A point of each of N bones [N, 3]."""
+    buffer = np.empty(len(owners) * 3, np.float32)
+    owners.foreach_get(what, buffer)
+    return buffer.reshape(-1, 3).astype(float)
 
 
 def _keyed_poses(armature: bpy.types.Object, bones: Sequence[str]) -> Iterator[np.ndarray]:

@@ -47,7 +47,7 @@ def validate(scene: bpy.types.Scene, options: SampleOptions) -> tuple[Found, ...
     """Each person with the bones, when all is fit to be sampled.
 
     Raises `NoArmature`, `NotHumanoid`, `NoCamera`, `EmptyRange`, or `PoseError` for an armature whose pose Blender does not
-    evaluate. Changes nothing.
+    evaluate. Changes nothing: where only its frames show who somebody is, the scene comes back from them.
     """
     if not options.people:
         raise NoArmature("No armature is chosen.")
@@ -62,7 +62,7 @@ def validate(scene: bpy.types.Scene, options: SampleOptions) -> tuple[Found, ...
             raise PoseError(f"{armature.name!r} is in Edit Mode, where it has no pose.", "Leave Edit Mode and try again.")
         for owner in (*person.instancers, armature):
             evaluated(owner, view_layer.depsgraph)
-        found.append(Found(person, find_bones(armature, person.mapping)))
+        found.append(Found(person, find_bones(armature, person.mapping, view_layer.depsgraph)))
     if options.uses_camera:
         check_camera(scene, cameras_at(scene, options.frames[:1])[0])
     elif options.view is None:
