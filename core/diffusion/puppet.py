@@ -125,8 +125,13 @@ def _outline(puppet: Puppet, body: Body, spots: Spots, who: Tensor) -> Tensor:
 
 def _closed(mattes: Tensor) -> Tensor:
     """Mattes [N, 1, H, W] without the slits between parts that bent away from each other."""
-    grown = torch.nn.functional.max_pool2d(mattes, _SLIT, 1, _SLIT // 2)
-    return -torch.nn.functional.max_pool2d(-grown, _SLIT, 1, _SLIT // 2)
+    return -_widest(-_widest(mattes))
+
+
+def _widest(values: Tensor) -> Tensor:
+    """The largest of the `_SLIT` x `_SLIT` pixels around each: along one side, then along the other, for that is quicker."""
+    along = torch.nn.functional.max_pool2d(values, (1, _SLIT), 1, (0, _SLIT // 2))
+    return torch.nn.functional.max_pool2d(along, (_SLIT, 1), 1, (_SLIT // 2, 0))
 
 
 class _Places:
