@@ -26,7 +26,7 @@ SHARES = {"matting": 0.07, "autoencoder": 0.1, "frames": 0.36, "clips": 0.07, "d
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=75, help="training time in all, over as many sittings as it takes")
-    parser.add_argument("--characters", type=int, default=500, help="procedural people to render")
+    parser.add_argument("--characters", type=int, default=1000, help="people to render")
     parser.add_argument("--rendering", type=float, default=30, help="minutes of rendering at most, on top of --minutes")
     parser.add_argument("--human", type=Path, help="folder of MakeHuman's base mesh and rigs: see `human`")
     parser.add_argument("--identity", type=float, default=1.0, help="weight of the identity losses; 0 trains without them")

@@ -18,11 +18,14 @@ from ..diffusion.body_map import body_map, spots_of
 from ..diffusion.puppet import DETAIL_CHANNELS, WARP_CHANNELS, cut_out, lay_over
 from .human import Human
 from .parallel import device, each
-from .shots import FRAMES, REFERENCES, Shot, shoot
+from .shots import Shot, shoot
 
 CELL = 8  # pixels that a latent stands for
 TOKEN = 16  # pixels a reference token stands for, at the finer of the encoder's token grids
-HUMANS_EVERY = 4  # rows: one of so many shows a human, where one is given
+REFERENCES, OTHERS = 2, 6
+FRAMES = REFERENCES + OTHERS  # pictures a character: few, for many people teach more than many pictures of each
+CLIPS_EVERY = 5  # rows: the others are one clip for one of so many people, else each of them of another motion
+HUMANS_EVERY = 3  # rows: one of so many shows a human, where one is given
 CHUNK = 4  # frames at a time: more only makes the allocator slow
 NOTHING_LAID = torch.tensor([0.5, 0.5, 0.5, 0.0, 0.0]).view(1, WARP_CHANNELS, 1, 1)
 """The warped reference where its joints are not known."""
@@ -129,7 +132,8 @@ class Dataset:
         def make(seed: int) -> tuple[Shot, Prepared]:
             turn, rest = divmod(seed, HUMANS_EVERY)
             human = humans[turn % len(humans)] if humans and rest == HUMANS_EVERY - 1 else None
-            shot = shoot(seed, self.width, self.height, human=human)
+            clips, frames = (1, OTHERS) if seed % CLIPS_EVERY == 0 else (OTHERS, 1)
+            shot = shoot(seed, self.width, self.height, frames, human, references=REFERENCES, clips=clips)
             return shot, prepare(shot)
 
         for start in range(first, self.characters, 16):
@@ -219,8 +223,8 @@ class Dataset:
 
     def clips(self, rng: np.random.Generator, characters: int, frames: int) -> Batch:
         """Random clips of `frames` frames in a row."""
-        who = rng.integers(self.encoded, size=characters)
-        start = REFERENCES + rng.integers(FRAMES - REFERENCES - frames + 1, size=characters)
+        who = CLIPS_EVERY * rng.integers(-(-self.encoded // CLIPS_EVERY), size=characters)
+        start = REFERENCES + rng.integers(OTHERS - frames + 1, size=characters)
         return self._batch(rng, who, start[:, None] + np.arange(frames))
 
     def finished(self, rng: np.random.Generator, characters: int, targets: int, size: int) -> tuple[Batch, Tensor, Tensor]:

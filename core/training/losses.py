@@ -36,7 +36,7 @@ def picture_loss(figure: Tensor, matte: Tensor, true_figure: Tensor, true_matte:
         strength, true_strength = (_strength(part) for part in (drawn, true))
         texture = texture + (strength - true_strength).abs().mean()
     outline = (matte - true_matte).abs().mean() + nn.functional.binary_cross_entropy(matte.clamp(1e-4, 1 - 1e-4), true_matte)
-    return value + slope + 12 * texture + 1.5 * outline
+    return value + slope + 18 * texture + 2.5 * outline
 
 
 def _strength(slopes: Tensor) -> Tensor:

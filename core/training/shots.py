@@ -17,7 +17,6 @@ from .painting import REGION_OF, paint
 from .renderer import Lights, rasterise, resolve, shade
 
 REFERENCES, CLIP_FRAMES = 4, 12
-FRAMES = REFERENCES + CLIP_FRAMES  # pictures a character
 WIDTH, HEIGHT = 256, 320
 HELD_OUT = 1_000_000  # seeds from here on are for evaluation: training draws below
 _SUPERSAMPLE = 2
@@ -25,7 +24,7 @@ _SUPERSAMPLE = 2
 
 @dataclass(frozen=True)
 class Shot:
-    """One character: `REFERENCES` single pictures from around the front, then a clip. F = REFERENCES + the clip's frames.
+    """One character: single pictures from around the front, then clips; F frames in all.
 
     pictures    uint8 [F, 3, H, W] RGB: background, shadow, everything
     figures     uint8 [F, 3, H, W]: the person alone over black, that is multiplied by the matte
@@ -64,11 +63,14 @@ def shoot(
     clip_frames: int = CLIP_FRAMES,
     human: Human | None = None,
     yaw: float | None = None,
+    references: int = REFERENCES,
+    clips: int = 1,
 ) -> Shot:
     """The shot of this seed, always the same; width and height are multiples of 8.
 
-    Of the `human` if given, else of a procedural person. `yaw`: how far the clip's camera stands around the person, radians, 0
-    in front; else anywhere. Seeds from `HELD_OUT` on are for evaluation: training draws from below.
+    Of the `human` if given, else of a procedural person: `references` single pictures, and `clips` of `clip_frames` each, every
+    one of a motion and under a camera of its own. `yaw`: how far a clip's camera stands around the person, radians, 0 in front;
+    else anywhere. Seeds from `HELD_OUT` on are for evaluation: training draws from below.
     """
     rng = np.random.default_rng([20261121, seed])
     who = human.dressed(rng) if human else character(rng)
@@ -79,8 +81,8 @@ def shoot(
     lit = scenes.lights(rng)
     strength = rng.uniform(0.2, 0.6) if rng.random() < 0.6 else 0.0
     frames = []
-    for scene in range(REFERENCES + 1):
-        is_clip = scene == REFERENCES
+    for scene in range(references + clips):
+        is_clip = scene >= references
         if is_clip and not same_place:
             place, lit = scenes.background(rng, width, height), (scenes.lights(rng) if rng.random() < 0.3 else lit)
         kind = rng.choice(motions.KINDS) if is_clip else rng.choice(["idle", "walk", "wave", "act"], p=[0.7, 0.1, 0.12, 0.08])

@@ -6,7 +6,7 @@ from understudy.core.training import motions
 from understudy.core.training.characters import character, keypoints
 from understudy.core.training.painting import Region
 from understudy.core.training.renderer import rasterise
-from understudy.core.training.shots import FRAMES, shoot
+from understudy.core.training.shots import CLIP_FRAMES, REFERENCES, shoot
 from understudy.core.training.surface import Cone, skin
 
 LENS = torch.tensor([[64.0, 0, 32], [0, 64, 32], [0, 0, 1]])
@@ -88,12 +88,21 @@ def test_keypoints_know_left_from_right():
 
 def test_a_seed_draws_the_same_character_and_its_joints_lie_on_it():
     shot, again = shoot(7, 96, 128), shoot(7, 96, 128)
-    assert torch.equal(shot.pictures, again.pictures) and len(shot.pictures) == FRAMES
+    assert torch.equal(shot.pictures, again.pictures) and len(shot.pictures) == REFERENCES + CLIP_FRAMES
     joints = [INDEX[name] for name in ("right_knee", "left_knee", "right_elbow", "left_elbow", "right_hip", "left_hip")]
     x, y = np.floor(np.moveaxis(shot.points[:, joints], -1, 0)).astype(int)
     inside = (x >= 0) & (x < 96) & (y >= 0) & (y < 128)
-    frame = np.broadcast_to(np.arange(FRAMES)[:, None], x.shape)
+    frame = np.broadcast_to(np.arange(len(x))[:, None], x.shape)
     assert (shot.mattes.numpy()[frame[inside], 0, y[inside], x[inside]] > 127).mean() > 0.95
+
+
+def test_each_clip_of_a_shot_has_a_motion_and_a_camera_of_its_own():
+    shot = shoot(9, 64, 96, clip_frames=2, references=1, clips=3)
+    assert len(shot.pictures) == 1 + 3 * 2
+    focal = shot.intrinsics[1:, 0, 0].reshape(3, 2)
+    assert (focal[:, 0] == focal[:, 1]).all() and len(set(focal[:, 0])) == 3
+    moved = np.abs(np.diff(shot.points_cam[1:, INDEX["neck"]], axis=0)).max(1)
+    assert moved[1::2].min() > moved[::2].max()
 
 
 def test_regions_cover_the_matte_and_nothing_else():

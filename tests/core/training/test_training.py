@@ -9,7 +9,7 @@ from understudy.core.diffusion.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.core.diffusion.unet import Denoiser, DenoiserConfig, ReferenceEncoderConfig
 from understudy.core.training import stages
 from understudy.core.training.curves import draw_curves
-from understudy.core.training.dataset import Dataset, corner
+from understudy.core.training.dataset import CLIPS_EVERY, OTHERS, REFERENCES, Dataset, corner
 from understudy.core.training.loop import Budget, forget_outdated, train
 from understudy.core.training.losses import garment_loss, motion_loss, picture_loss
 from understudy.core.training.stages import denoising_loss, train_details
@@ -65,6 +65,17 @@ def test_a_square_of_a_picture_has_what_the_whole_has_there(data):
         assert torch.equal(getattr(square, name), getattr(whole, name)[..., rows, columns]), name
     assert torch.equal(square.detail, whole.detail[..., top * 8 : top * 8 + 32, left * 8 : left * 8 + 32])
     assert torch.equal(square.references, whole.references) and torch.equal(square.body, whole.body)
+
+
+def test_a_clip_is_drawn_of_those_who_were_filmed_in_one(data, monkeypatch):
+    monkeypatch.setattr(Dataset, "encoded", CLIPS_EVERY + 1)
+    seen = []
+    monkeypatch.setattr(Dataset, "_batch", lambda _, rng, who, frames: seen.append((who, frames)))
+    for seed in range(8):
+        data.clips(np.random.default_rng(seed), 3, OTHERS - 1)
+    who, frames = (np.concatenate(part) for part in zip(*seen, strict=True))
+    assert set(who) == {0, CLIPS_EVERY}
+    assert set(frames[:, 0]) == {REFERENCES, REFERENCES + 1} and (np.diff(frames) == 1).all()
 
 
 def test_what_is_to_come_out_is_cut_as_what_goes_in(data):
