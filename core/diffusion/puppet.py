@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from einops import rearrange
@@ -129,9 +130,13 @@ def _closed(mattes: Tensor) -> Tensor:
 
 
 def _widest(values: Tensor) -> Tensor:
-    """The largest of the `_SLIT` x `_SLIT` pixels around each: along one side, then along the other, for that is quicker."""
-    along = torch.nn.functional.max_pool2d(values, (1, _SLIT), 1, (0, _SLIT // 2))
-    return torch.nn.functional.max_pool2d(along, (_SLIT, 1), 1, (_SLIT // 2, 0))
+    """The largest of the `_SLIT` x `_SLIT` pixels around each of [N, 1, H, W], by slices: pooling took ten times as long."""
+    around = _SLIT // 2
+    padded = torch.nn.functional.pad(values, (around,) * 4, value=-torch.inf)
+    for axis in (2, 3):
+        slices = (padded.narrow(axis, start, values.shape[axis]) for start in range(_SLIT))
+        padded = reduce(torch.maximum, slices)
+    return padded
 
 
 class _Places:
