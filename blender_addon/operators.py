@@ -14,6 +14,7 @@ from .demo import DemoScene
 from .environment_control import environment
 from .plates import AddPlate
 from .preferences import ROOT, preferences
+from .properties import find_engine
 from .record import TakeRecord, find_unfinished
 from .reference import render_reference
 from .sampling import sample
@@ -237,6 +238,27 @@ class Cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class CopyMissingWeights(bpy.types.Operator):
+    """Copy a list of the files that the chosen engine lacks to the clipboard: where each is published, and where it belongs"""
+
+    bl_idname = "understudy.copy_missing_weights"
+    bl_label = "Copy the List of Missing Weights"
+
+    @classmethod
+    def poll(cls, context):
+        engine = find_engine(context.scene.understudy.engine)
+        if engine is None or not engine.lacking:
+            cls.poll_message_set("The engine lacks no file, as far as the server has said")
+            return False
+        return True
+
+    def execute(self, context):
+        lacking = find_engine(context.scene.understudy.engine).lacking
+        context.window_manager.clipboard = "\n".join(lacking)
+        self.report({"INFO"}, f"{len(lacking)} lines copied: paste them into a text editor")
+        return {"FINISHED"}
+
+
 class ExportClip(bpy.types.Operator, ExportHelper):
     """Write the poses to a file: an Understudy clip (.npz), or a folder of OpenPose JSON"""
 
@@ -444,7 +466,7 @@ class OpenPreferences(bpy.types.Operator):
 
 CLASSES = (
     AddPerson, RemovePerson,
-    RenderReference, UseSceneSize, AddPlate, Generate, ResumeTake, Cancel, ExportClip, DemoScene,
+    RenderReference, UseSceneSize, AddPlate, Generate, ResumeTake, Cancel, CopyMissingWeights, ExportClip, DemoScene,
     StartServer, StopServer, CreateEnvironment,
     CheckEnvironment, CancelEnvironment, OpenLog, OpenPreferences,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from ..core.errors import (
     InvalidReference,
     InvalidWeights,
     JobFailed,
+    NoPlate,
     NotHumanoid,
     ServerStartFailed,
     ServerUnreachable,
@@ -30,19 +31,25 @@ from .properties import UnderstudyPerson, find_engine
 from .server_control import ServerState, server
 from .session import session
 
-# The button that mends an error: operator, label, icon.
-FIXES: dict[type[UnderstudyError], tuple[str, str, str]] = {
-    EnvironmentMissing: ("understudy.open_preferences", "Set Up the Environment", "PREFERENCES"),
-    ServerStartFailed: ("understudy.open_log", "Open Log", "TEXT"),
-    ServerUnreachable: ("understudy.start_server", "Start Server", "PLAY"),
-    Unauthorized: ("understudy.open_preferences", "Open Preferences", "PREFERENCES"),
-    NotHumanoid: ("understudy.show_bones", "Map the Bones by Hand", "BONE_DATA"),
-    JobFailed: ("understudy.open_log", "Open Log", "TEXT"),
-    WorkerDied: ("understudy.open_log", "Open Log", "TEXT"),
-    InvalidWeights: ("understudy.open_preferences", "Choose the Weights Folder", "PREFERENCES"),
-    InvalidReference: ("understudy.render_reference", "Render Reference", "RENDER_STILL"),
+Fix = tuple[str, str, str]
+"""A button that mends an error: operator, label, icon."""
+_LOG: Fix = ("understudy.open_log", "Open Log", "TEXT")
+_PREFERENCES: Fix = ("understudy.open_preferences", "Open Preferences", "PREFERENCES")
+FIXES: dict[type[UnderstudyError], tuple[Fix, ...]] = {
+    EnvironmentMissing: (("understudy.open_preferences", "Set Up the Environment", "PREFERENCES"),),
+    ServerStartFailed: (_LOG,),
+    ServerUnreachable: (("understudy.start_server", "Start Server", "PLAY"),),
+    Unauthorized: (_PREFERENCES,),
+    NotHumanoid: (("understudy.show_bones", "Map the Bones by Hand", "BONE_DATA"),),
+    JobFailed: (_LOG,),
+    WorkerDied: (_LOG,),
+    InvalidWeights: (
+        ("understudy.copy_missing_weights", "Copy the List", "COPYDOWN"),
+        ("understudy.open_preferences", "Choose the Weights Folder", "PREFERENCES"),
+    ),
+    InvalidReference: (("understudy.render_reference", "Render Reference", "RENDER_STILL"),),
+    NoPlate: (("understudy.add_plate", "Add a Film or Pictures", "FILEBROWSER"),),
 }
-_PREFERENCES = ("understudy.open_preferences", "Open Preferences", "PREFERENCES")
 _SERVER_ICONS = {
     ServerState.UNKNOWN: "QUESTION", ServerState.STOPPED: "RADIOBUT_OFF", ServerState.STARTING: "SORTTIME",
     ServerState.RUNNING: "CHECKMARK", ServerState.FAILED: "ERROR",
@@ -92,7 +99,8 @@ class TakePanel(_SidebarPanel, bpy.types.Panel):
                 layout.operator("understudy.resume_take", icon="IMPORT")
             if problem := plan.find_problem(context) or plan.find_refusal(context):
                 _draw_error(layout, problem, "INFO")
-            _draw_outcome(layout)
+            else:
+                _draw_outcome(layout)
         if session.preview:
             layout.template_icon(icon_of(session.preview, at_once=True), scale=PICTURE_SCALE)
 
@@ -180,6 +188,8 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         settings = context.scene.understudy
         engine = find_engine(settings.engine)
         layout.prop(settings, "engine_choice", text="Engine")
+        if not engine:
+            draw_lines(layout, "Start the server to choose among all engines.", "INFO")
         layout.prop(settings, "preset")
         column = layout.column(align=True)
         column.prop(settings, "width")
@@ -236,7 +246,9 @@ def _draw_server(layout: bpy.types.UILayout) -> None:
         draw_lines(layout, error, "ERROR")
         layout.operator("understudy.create_environment", icon="IMPORT")
         if not bpy.app.online_access:
-            draw_lines(layout, "It is downloaded: allow online access in Preferences > System > Network.", "INFO")
+            box = draw_lines(layout, "It is downloaded, for which Blender needs your leave to go online.", "INFO")
+            box.separator()
+            box.operator("extensions.userpref_allow_online", text="Allow Online Access", icon="INTERNET")
         layout.operator("understudy.open_preferences", text="Use an Existing One", icon="PREFERENCES")
         if environment.error:
             draw_lines(layout, environment.error, "ERROR")
@@ -251,7 +263,7 @@ def _draw_server(layout: bpy.types.UILayout) -> None:
     row.label(text=server.state.value + device, icon=_SERVER_ICONS[server.state])  # type: ignore[arg-type]
     if chosen.server_mode == "LOCAL":
         if server.state is ServerState.RUNNING:
-            row.operator("understudy.stop_server", text="", icon="PAUSE")
+            row.operator("understudy.stop_server", text="", icon="QUIT")
         else:
             row.operator("understudy.start_server", text="", icon="PLAY")
     row.operator("understudy.open_preferences", text="", icon="PREFERENCES")
@@ -279,16 +291,16 @@ def _draw_outcome(layout: bpy.types.UILayout) -> None:
 
 def _draw_error(layout: bpy.types.UILayout, error: UnderstudyError, icon: str) -> None:
     box = draw_lines(layout, error, icon)
-    if fix := _fix_of(error):
-        operator, label, icon = fix
+    for operator, label, icon in _fixes_of(error):
         box.separator()
         box.operator(operator, text=label, icon=icon)  # type: ignore[arg-type]
 
 
-def _fix_of(error: UnderstudyError) -> tuple[str, str, str] | None:
-    fix = next((fix for kind, fix in FIXES.items() if isinstance(error, kind)), None)
+def _fixes_of(error: UnderstudyError) -> list[Fix]:
+    fixes = next((fixes for kind, fixes in FIXES.items() if isinstance(error, kind)), ())
     elsewhere = preferences().server_mode != "LOCAL"  # where no server can be started from here, and no log be read
-    return _PREFERENCES if fix and elsewhere and fix[0] in ("understudy.start_server", "understudy.open_log") else fix
+    local = ("understudy.start_server", "understudy.open_log")
+    return [_PREFERENCES if elsewhere and fix[0] in local else fix for fix in fixes]
 
 
 CLASSES = (

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import bpy
 
-from ..core.errors import EmptyRange, InvalidReference, InvalidRequest, InvalidWeights, NoArmature, NoCamera, UnderstudyError
+from ..core.errors import (
+    EmptyRange,
+    InvalidReference,
+    InvalidRequest,
+    InvalidWeights,
+    NoArmature,
+    NoCamera,
+    NoPlate,
+    UnderstudyError,
+)
 from ..core.protocol import MAX_FRAMES, JobRequest
 from .generation import GenerationPlan
 from .people import active_armature, alignments_of, find_nobody, frames_of, people_of
@@ -43,7 +52,10 @@ def find_engine_limit(context: bpy.types.Context) -> UnderstudyError | None:
     if engine is None:
         return None
     if engine.lacking:
-        return InvalidWeights(f"{engine.title} lacks {len(engine.lacking)} files of its weights.", " ".join(engine.lacking))
+        return InvalidWeights(
+            f"{engine.title} lacks {len(engine.lacking)} files of its weights.",
+            "Copy the list: it says where each is published, and where it belongs.",
+        )
     if len(settings.people) > engine.max_people:
         return InvalidRequest(
             f"{engine.title} draws at most {engine.max_people} people at once, and {len(settings.people)} are in the list.",
@@ -80,13 +92,12 @@ def find_missing_reference(context: bpy.types.Context) -> InvalidReference | Non
     return None
 
 
-def find_missing_plate(context: bpy.types.Context) -> InvalidRequest | None:
+def find_missing_plate(context: bpy.types.Context) -> NoPlate | None:
     scene = context.scene
     settings = scene.understudy
     if settings.background != "plate" or find_plate(scene, settings.plate):
         return None
-    what = f"There is no strip {settings.plate!r} in the sequencer." if settings.plate else "No plate is chosen."
-    return InvalidRequest(what, "Choose a strip of the sequencer, or add a film or pictures.")
+    return NoPlate(f"There is no strip {settings.plate!r} in the sequencer." if settings.plate else "No plate is chosen.")
 
 
 def size_of_scene(context: bpy.types.Context) -> tuple[int, int]:

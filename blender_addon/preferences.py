@@ -83,7 +83,9 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
             spec = self.environment()
             if not spec.is_current():
                 raise EnvironmentMissing(
-                    "The environment is of another version of Understudy." if spec.python.is_file() else "No environment yet.",
+                    "The server's Python environment is of another version of Understudy."
+                    if spec.python.is_file()
+                    else "The server has no Python environment yet.",
                     "Create it, or choose an existing one in the add-on's preferences.",
                 )
             return spec.python

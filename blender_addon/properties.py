@@ -59,7 +59,7 @@ class UnderstudyPerson(bpy.types.PropertyGroup):
         name="Align To",
         description="Whose proportions the skeleton is given, so that it fits the character of the reference picture",
         items=(
-            ("OWN", "As They Are", "The armature's own"),
+            ("OWN", "Own Proportions", "Those of the armature itself"),
             (
                 "PICTURE", "Reference Picture",
                 "Those of the pose that Render Reference keeps in its picture, else of the OpenPose or COCO-WholeBody JSON of "
@@ -177,7 +177,7 @@ class UnderstudySettings(bpy.types.PropertyGroup):
     frame_end: bpy.props.IntProperty(name="End", default=48)
 
     occlusion: bpy.props.BoolProperty(
-        name="Hidden by the Scene", description="Leave out the joints that other objects hide from the camera"
+        name="Skip Hidden Joints", description="Leave out the joints that other objects hide from the camera"
     )
 
     engine: bpy.props.StringProperty(name="Engine", default=DEFAULTS.engine)

@@ -296,6 +296,8 @@ class Session:
                 self._sampling.restore()
         self._sampling = self._generation = self._importing = None
         self.error, self.phase = error, Phase.IDLE
+        if error:
+            self.preview = None  # of a take that is not there
         timer.redraw_panels()
 
 

@@ -11,6 +11,7 @@
     │   ├── InvalidClip           a pose clip that cannot be read, or holds NaNs
     │   ├── InvalidReference      not a picture, or too large
     │   └── InvalidRequest        a setting out of range, a field missing
+    │       └── NoPlate           the strip that a take is to be laid over is not there
     ├── EngineError               models
     │   ├── UnknownEngine
     │   ├── InvalidWeights        missing, truncated or misshapen checkpoint
@@ -90,6 +91,10 @@ class InvalidReference(InputError):
 
 class InvalidRequest(InputError):
     default_remedy = "Correct the setting named and try again."
+
+
+class NoPlate(InvalidRequest):
+    default_remedy = "Choose a strip of the sequencer, or add a film or pictures."
 
 
 class EngineError(UnderstudyError):

@@ -14,7 +14,7 @@ from understudy.blender_addon.record import TakeRecord
 from understudy.blender_addon.sequencer import strips_of
 from understudy.blender_addon.takes import import_take
 from understudy.core.engines.compositing import to_bytes
-from understudy.core.errors import InvalidRequest
+from understudy.core.errors import InvalidRequest, NoPlate
 from understudy.core.protocol import GenerationSettings, JobRequest
 
 GREEN, GREY = (0.0, 1.0, 0.0), (0.5, 0.5, 0.5)
@@ -211,7 +211,8 @@ def test_adding_a_plate_chooses_it(scene, flat):
 def test_a_take_without_the_plate_it_asks_for_is_refused(scene, character, flat):
     settings = scene.understudy
     settings.background = "plate"
-    assert "No plate is chosen" in find_missing_plate(bpy.context).message
+    error = find_missing_plate(bpy.context)
+    assert isinstance(error, NoPlate) and "No plate is chosen" in error.message
     settings.plate = "wall"
     with pytest.raises(InvalidRequest, match="no strip 'wall'"):
         plan_take(bpy.context)

@@ -83,10 +83,13 @@ def test_an_engine_without_its_weights_is_marked_and_refused_with_what_is_missin
     monkeypatch.setattr(server, "engines", (engine("understudy", lacking=("unet is missing.", "vae is missing.")),))
     error = find_engine_limit(bpy.context)
     assert isinstance(error, InvalidWeights)
-    assert "lacks 2 files" in error.message and error.remedy == "unet is missing. vae is missing."
+    assert "lacks 2 files" in error.message
+    assert bpy.ops.understudy.copy_missing_weights() == {"FINISHED"}
     (item,) = _list_engines(settings, bpy.context)
     assert item[1] == "Understudy: no weights"
     assert not bpy.ops.understudy.generate.poll()
+    monkeypatch.setattr(server, "engines", (engine("understudy"),))
+    assert not bpy.ops.understudy.copy_missing_weights.poll()
 
 
 def test_more_people_or_pixels_than_the_engine_draws_are_refused_before_anything_is_sampled(settings):

@@ -119,13 +119,14 @@ def test_a_cancel_while_sampling_is_immediate_and_restores_the_frame(scene, char
 def test_a_cancel_while_drawing_reaches_the_server(scene, character, session, client):
     scene.understudy.steps = 400
     session.start(scene, plan.plan_take(bpy.context))
-    run(session, until=lambda: session.progress.step > 0)
+    run(session, until=lambda: session.preview)
     job = session._generation._job
     began = time.monotonic()
     session.cancel()
     assert session.phase is Phase.CANCELLING
     run(session)
     assert isinstance(session.error, Cancelled)
+    assert session.preview is None, "of a take that is not kept"
     assert time.monotonic() - began < 5
     assert client.job(job).state is JobState.CANCELLED
     assert not session.folder.exists()
