@@ -106,7 +106,7 @@ def _of_picture(picture: Path) -> Proportions:
 def _picture(person: UnderstudyPerson) -> Path:
     if not person.reference:
         raise InvalidReference("There is no reference picture for the person to be aligned to.")
-    path = Path(bpy.path.abspath(person.reference))
+    path = person.picture
     if _changed(path) is None:
         raise InvalidReference(f"The reference picture {path} is not there.")
     return path

@@ -132,4 +132,7 @@ class DemoScene(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         context.window.scene = bpy.data.scenes.new("Understudy Demo")
         make_scene(context.scene)
+        for area in context.window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.spaces.active.region_3d.view_perspective = "CAMERA"
         return {"FINISHED"}

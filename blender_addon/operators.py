@@ -182,7 +182,7 @@ class ResumeTake(bpy.types.Operator):
             record = TakeRecord.from_text(remembered) if remembered else find_unfinished(takes)
             if record is None:
                 raise JobNotFound(f"There is no unfinished take in {takes}.", "Generate a new one.")
-            record.require_in(takes)
+            record.require_in(takes, *preferences().takes_before())
             session.resume(context.scene, record, preferences().server(), plan.previews())
         except UnderstudyError as error:
             return _fail(self, error)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 
 from ..core.errors import (
@@ -37,7 +35,7 @@ _LOG: Fix = ("understudy.open_log", "Open Log", "TEXT")
 _PREFERENCES: Fix = ("understudy.open_preferences", "Open Preferences", "PREFERENCES")
 FIXES: dict[type[UnderstudyError], tuple[Fix, ...]] = {
     EnvironmentMissing: (("understudy.open_preferences", "Set Up the Environment", "PREFERENCES"),),
-    ServerStartFailed: (_LOG,),
+    ServerStartFailed: (_LOG, _PREFERENCES),
     ServerUnreachable: (("understudy.start_server", "Start Server", "PLAY"),),
     Unauthorized: (_PREFERENCES,),
     NotHumanoid: (("understudy.show_bones", "Map the Bones by Hand", "BONE_DATA"),),
@@ -131,7 +129,7 @@ class PeoplePanel(_SidebarPanel, bpy.types.Panel):
         layout.prop(person, "reference", text="", placeholder="Reference picture")
         layout.operator("understudy.render_reference", icon="RENDER_STILL")
         if person.reference:
-            layout.template_icon(icon_of(Path(bpy.path.abspath(person.reference))), scale=REFERENCE_SCALE)
+            layout.template_icon(icon_of(person.picture), scale=REFERENCE_SCALE)
         _draw_alignment(layout, person)
         draw_bones(layout, context)
 

@@ -89,6 +89,11 @@ def find_missing_reference(context: bpy.types.Context) -> InvalidReference | Non
             return InvalidReference(
                 f"{person.armature.name} has no reference picture.", "Choose one under People, or press Render Reference."
             )
+        if not person.picture.is_file():
+            return InvalidReference(
+                f"The reference of {person.armature.name} is not there: {person.picture}.",
+                "Choose another under People, or press Render Reference.",
+            )
     return None
 
 
@@ -134,7 +139,7 @@ def plan_take(context: bpy.types.Context) -> TakePlan:
     settings, chosen = context.scene.understudy, preferences()
     generation = GenerationPlan(
         request=JobRequest(settings.generation_settings(), settings.name, settings.plate_chosen),
-        references=tuple((person.armature.name, Path(bpy.path.abspath(person.reference))) for person in settings.people),
+        references=tuple((person.armature.name, person.picture) for person in settings.people),
         takes=chosen.takes(),
     )
     return TakePlan(samples, generation, chosen.server(), previews())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bpy
@@ -47,7 +46,7 @@ class PlacePoints(bpy.types.Operator):
             cls.poll_message_set("Points are being placed: Enter or Esc in that Image Editor first")
         elif person is None or not person.reference:
             cls.poll_message_set("The person has no reference picture")
-        elif not Path(bpy.path.abspath(person.reference)).is_file():
+        elif not person.picture.is_file():
             cls.poll_message_set("The reference picture is not there")
         else:
             return True
@@ -55,7 +54,7 @@ class PlacePoints(bpy.types.Operator):
 
     def invoke(self, context, _event):
         person = people.active_person(context)
-        image = bpy.data.images.load(bpy.path.abspath(person.reference), check_existing=True)
+        image = bpy.data.images.load(str(person.picture), check_existing=True)
         self._scene, self._person = context.scene.session_uid, _identity(person)
         self._window, self._area = find_editor(context) or _open_editor(context)
         self._area.spaces.active.image = image  # type: ignore[attr-defined]

@@ -66,8 +66,9 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
         subtype="DIR_PATH",
     )
     idle_minutes: bpy.props.IntProperty(
-        name="Stop After", description="Minutes without work after which the local server ends", default=30, min=1, soft_max=600
-    )
+        name="Stop After (Minutes)", description="How long without work until the local server ends",
+        default=30, min=1, soft_max=600,
+    )  # fmt: skip
 
     def server(self) -> Server:
         """Raises `ServerUnreachable` where no address is given, `EnvironmentMissing` where no Python is."""
@@ -106,9 +107,14 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
         return Path(bpy.path.abspath(self.weights_folder)) if self.weights_folder else None
 
     def takes(self) -> Path:
+        """Where the next take goes."""
         if not self.takes_folder or (self.takes_folder.startswith("//") and not bpy.data.filepath):
             return user_folder("takes")
         return Path(bpy.path.abspath(self.takes_folder))
+
+    def takes_before(self) -> list[Path]:
+        """Where those of this file may be too: it was not always saved."""
+        return [user_folder("takes")] if self.takes_folder.startswith("//") else []
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout

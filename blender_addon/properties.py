@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
+from pathlib import Path
 
 import bpy
 
@@ -78,6 +79,11 @@ class UnderstudyPerson(bpy.types.PropertyGroup):
         name="Strength", description="How far to go there: at 0 the skeleton stays as it is", default=1.0, min=0, max=1,
         subtype="FACTOR", update=_redraw_overlay,
     )  # fmt: skip
+
+    @property
+    def picture(self) -> Path:
+        """The file of the reference, there or not."""
+        return Path(bpy.path.abspath(self.reference))
 
 
 def engines() -> tuple[EngineInfo, ...]:

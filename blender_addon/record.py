@@ -72,11 +72,11 @@ class TakeRecord:
                     path.unlink()
             self.folder.rmdir()
 
-    def require_in(self, takes: Path) -> None:
-        """Raise `InvalidRequest` unless the folder is one of those in `takes`: a scene may come from anybody."""
-        if self.folder.resolve().parent != takes.resolve():
+    def require_in(self, *takes: Path) -> None:
+        """Raise `InvalidRequest` unless the folder is in one of the folders `takes`: a scene may come from anybody."""
+        if self.folder.resolve().parent not in [folder.resolve() for folder in takes]:
             raise InvalidRequest(
-                f"The scene's unfinished take is in {self.folder}, which is not in the folder for takes, {takes}.",
+                f"The scene's unfinished take is in {self.folder}, which is not in the folder for takes, {takes[0]}.",
                 f"If it is yours, choose {self.folder.parent} for takes in the add-on's preferences.",
             )
 

@@ -127,7 +127,10 @@ class LocalServer:
             with contextlib.suppress(ServerUnreachable):
                 return self.find()  # ours, or that of another Blender which was quicker
             if ended:
-                raise ServerStartFailed(f"The server ended with status {process.returncode}: {_last_line(self.log)}")
+                raise ServerStartFailed(
+                    f"The server ended with status {process.returncode}: {_last_line(self.log)}",
+                    f"Open its log, and see in the preferences whether {self.python} is the right Python.",
+                )
             if cancelled.wait(0.1):
                 raise Cancelled("The server's start was cancelled.")
         raise ServerStartFailed(f"The server did not answer within {START_TIMEOUT:.0f} s.")

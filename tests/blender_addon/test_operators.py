@@ -157,6 +157,16 @@ def test_a_scene_that_names_a_folder_of_its_own_is_refused(scene, tmp_path):
     assert (tmp_path / "home").is_dir()
 
 
+def test_a_take_of_a_file_that_was_not_saved_then_is_fetched_after_saving(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr("understudy.blender_addon.preferences.user_folder", lambda name: tmp_path / name)
+    bpy.context.preferences.addons["understudy"].preferences.takes_folder = "//understudy"
+    record = TakeRecord("abc", JobRequest(GenerationSettings(), "Take"), tmp_path / "takes" / "Take", 1, "", ("Ann",))
+    scene.understudy.unfinished = record.to_text()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    with pytest.raises(RuntimeError, match="no job abc"):
+        understudy.resume_take()
+
+
 def test_where_no_take_is_unfinished_it_is_said_so(scene):
     with pytest.raises(RuntimeError, match="no unfinished take"):
         understudy.resume_take()
@@ -167,6 +177,8 @@ def test_the_demo_scene_is_one_of_its_own_and_can_be_sampled(scene, tmp_path):
     understudy.demo_scene()
     assert set(scene.objects) == before
     assert bpy.context.scene.name == "Understudy Demo"
+    views = [area.spaces.active for area in bpy.context.window.screen.areas if area.type == "VIEW_3D"]
+    assert {view.region_3d.view_perspective for view in views} == {"CAMERA"}
     scene = bpy.context.scene
     scene.understudy.use_scene_range, scene.understudy.frame_end = False, 2
     understudy.export_clip(filepath=str(tmp_path / "clip.npz"))

@@ -3,7 +3,7 @@ import dataclasses
 import bpy
 import pytest
 from understudy.blender_addon.messages import EngineInfo
-from understudy.blender_addon.plan import find_engine_limit
+from understudy.blender_addon.plan import find_engine_limit, find_missing_reference
 from understudy.blender_addon.properties import _list_engines
 from understudy.blender_addon.server_control import server
 from understudy.core.errors import InvalidWeights
@@ -100,6 +100,12 @@ def test_more_people_or_pixels_than_the_engine_draws_are_refused_before_anything
     settings.people.clear()
     settings.width = settings.height = 4096
     assert "4096 x 4096 is more" in find_engine_limit(bpy.context).message
+
+
+def test_a_reference_that_is_not_there_is_told_before_anything_is_sampled(scene, character):
+    assert find_missing_reference(bpy.context) is None
+    scene.understudy.people[0].reference = "//gone.png"
+    assert "gone.png" in find_missing_reference(bpy.context).message
 
 
 def test_settings_are_kept_in_the_file(settings, tmp_path):

@@ -51,6 +51,10 @@ def test_a_scene_cannot_name_a_folder_elsewhere(record, tmp_path, where):
         named.require_in(takes)
 
 
+def test_a_take_may_lie_in_any_of_the_folders_for_takes(record, tmp_path):
+    record.require_in(tmp_path / "of the file", tmp_path / "takes")
+
+
 def test_a_job_that_is_no_name_is_refused(record):
     with pytest.raises(InvalidRequest, match="cannot be read"):
         TakeRecord.from_text(TakeRecord(**{**vars(record), "job": "../../elsewhere"}).to_text())

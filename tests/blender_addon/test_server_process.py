@@ -97,7 +97,7 @@ def test_a_python_without_the_servers_packages_fails_with_its_last_words(tmp_pat
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho no module named fastapi >&2\nexit 3\n")
     python.chmod(0o755)
-    with pytest.raises(ServerStartFailed, match=r"status 3.*no module named fastapi"):
+    with pytest.raises(ServerStartFailed, match=r"status 3.*no module named fastapi.*python.* is the right Python"):
         connect(LocalServer(python, tmp_path / "data", 5))
 
 
