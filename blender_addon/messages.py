@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 from ..core.errors import UnderstudyError
 from ..core.protocol import EngineTraits, GenerationSettings, MemoryNeeds
 from .record import TakeRecord
+
+# The settings that the panel shows, and those that say what it begins with.
+CHOSEN = ("engine", "preset", "width", "height", "steps", "guidance", "seed", "prompt", "background")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +24,10 @@ class EngineInfo(EngineTraits):
 
     presets: Mapping[str, GenerationSettings]
     lacking: tuple[str, ...]
+
+    def completed(self, chosen: GenerationSettings) -> GenerationSettings:
+        """`chosen` in the panel, and what that does not show as the preset has it."""
+        return dataclasses.replace(self.presets[chosen.preset], **{name: getattr(chosen, name) for name in CHOSEN})
 
     @classmethod
     def from_json(cls, data: dict) -> EngineInfo:

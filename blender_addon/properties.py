@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import bpy
 from ..core.protocol import GenerationSettings
 from . import overlay
 from .instances import instances_collection
-from .messages import EngineInfo
+from .messages import CHOSEN, EngineInfo
 from .plates import plates_of
 from .preferences import RELATIVE
 from .server_control import server
@@ -236,13 +235,10 @@ class UnderstudySettings(bpy.types.PropertyGroup):
     )  # fmt: skip
 
     def generation_settings(self) -> GenerationSettings:
-        """Raises `InvalidRequest`."""
+        """As far as the engine is known, with what its preset says of the rest. Raises `InvalidRequest`."""
+        chosen = GenerationSettings(**{name: getattr(self, name) for name in CHOSEN} | {"background": self._background()})
         engine = find_engine(self.engine)
-        preset = engine.presets[self.preset] if engine else DEFAULTS
-        return dataclasses.replace(
-            preset, engine=self.engine, preset=self.preset, width=self.width, height=self.height, steps=self.steps,
-            guidance=self.guidance, seed=self.seed, prompt=self.prompt, background=self._background(),
-        )  # fmt: skip
+        return engine.completed(chosen) if engine else chosen
 
     @property
     def plate_chosen(self) -> str:
