@@ -51,6 +51,8 @@ def find_engine_limit(context: bpy.types.Context) -> UnderstudyError | None:
     engine = find_engine(settings.engine)
     if engine is None:
         return None
+    if len(engine.lacking) == 1:
+        return InvalidWeights(f"{engine.title} lacks a file of its weights.", engine.lacking[0])
     if engine.lacking:
         return InvalidWeights(
             f"{engine.title} lacks {len(engine.lacking)} files of its weights.",
