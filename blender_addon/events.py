@@ -66,7 +66,7 @@ class JobFollower:
     def run(self) -> tuple[Path, ...]:
         """The frames' files, in order. Raises what the job failed with, `Cancelled`, `ServerError`, `DiskFull`, `Detached`."""
         failures = 0
-        while True:
+        while not self._detached.is_set():  # to connect may be to start a server
             before = self._last
             try:
                 if self._follow(self._connect()):
@@ -79,6 +79,7 @@ class JobFollower:
                 reason = error.message
             self._post(Reconnecting(reason))
             self._pause(FIRST_PAUSE * 2**failures)
+        raise Detached
 
     def _pause(self, seconds: float) -> None:
         """Wait; a cancel that comes meanwhile is told at once. One that came before is no reason to hurry."""

@@ -201,6 +201,19 @@ def test_a_detached_follower_leaves_the_job_alone(play, tmp_path):
     assert scripted.deleted == 0
 
 
+def test_a_detached_follower_looks_for_no_server_again(play, tmp_path):
+    tries, detached = [], threading.Event()
+
+    def connect() -> Client:
+        tries.append(None)
+        detached.set()
+        raise ServerUnreachable("It was stopped.")
+
+    with pytest.raises(Detached):
+        follow(play(script()), tmp_path, connect, detached=detached)
+    assert len(tries) == 1
+
+
 def test_frames_that_are_there_are_not_fetched_again(play, tmp_path):
     (tmp_path / "0002.png").write_bytes(b"kept")
     frames, _ = follow(play(script()), tmp_path)
