@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .autoencoder import Autoencoder, AutoencoderConfig
 from .body import Body
 from .body_map import body_map, spots_of
+from .finishing import finish
 from .matting import Matting, lift
 from .puppet import WARP_CHANNELS, Puppet, cut_out, lay_over
 from .sampler import FlowPath
@@ -19,7 +20,6 @@ from .unet import Denoiser, DenoiserConfig, Reference
 WIDTH, HEIGHT = 256, 320  # pixels of the window that the model was trained on
 CELL = Autoencoder.factor
 _SHARPER = 3.0
-_SURE = 0.3, 0.6
 SHARED_NOISE = 0.97  # of the frames' noise: what pose and reference leave open is then drawn alike in all of them
 CHUNK = 8  # frames at a time where all of them would only take memory
 
@@ -120,9 +120,7 @@ class Understudy(nn.Module):
         """Figures f32 [T, 3, H, W] over black, multiplied by their mattes, and mattes [T, 1, H, W], all in 0..1."""
         figure, matte = self.autoencoder.decode(latents, detail)
         colours = (((figure + 1) / 2 - 0.5 * (1 - matte)) / matte.clamp(min=0.05)).clamp(0, 1)
-        low, high = _SURE
-        matte = ((matte - low) / (high - low)).clamp(0, 1)  # without the haze that an unsure outline is drawn with
-        return colours * matte, matte
+        return finish(colours, matte, detail)
 
     def _map(self, body: Body | None, picture: Tensor) -> Tensor:
         height, width = picture.shape[2:]
