@@ -20,7 +20,7 @@ from .unet import Denoiser, DenoiserConfig, Reference
 WIDTH, HEIGHT = 256, 320  # pixels of the window that the model was trained on
 CELL = Autoencoder.factor
 _SHARPER = 3.0
-SHARED_NOISE = 0.97  # of the frames' noise: what pose and reference leave open is then drawn alike in all of them
+SHARED_NOISE = 0.8  # of the frames' noise: what pose and reference leave open is then drawn alike in all of them
 CHUNK = 8  # frames at a time where all of them would only take memory
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .fill import fill
 
-_LEVEL = 0.42  # of a matte: where its outline is
+_LEVEL = 0.46  # of a matte: where its outline is
 _STEEPEST = 10.0  # 1 / the least change from pixel to pixel that is still an outline's
 _UNSURE, _SURE = 0.3, 0.7  # mattes between which a drawn colour begins to be believed
 _COARSE = 16  # pixels: the colours of spots so large are the networks', what is finer is the reference's
