@@ -28,7 +28,7 @@ from .checkpoints import load_into, read, read_config
 from .drawing import Checkpoint, Decode, draw, fingerprint
 from .interface import Noted, OnProgress, Reference, Runtime, Working
 from .layout import seek
-from .memory import free_bytes, shortage_named
+from .memory import free_bytes, freed_memory_kept, shortage_named
 from .pictures import canvas, fit, pad, to_pictures, to_tensor
 from .placement import choose, place
 
@@ -153,7 +153,8 @@ class ClipDiffusionEngine(ABC):
         drawn: int = 0,
     ) -> Tensor:
         """Draw `frames` frames of control pictures and a reference `picture` that have the canvas's size; the latents."""
-        with torch.inference_mode(), shortage_named(f"A window of {settings.width} x {settings.height}"):
+        short = shortage_named(f"A window of {settings.width} x {settings.height}")
+        with torch.inference_mode(), freed_memory_kept(), short:
             height, width = picture.shape[:2]
             if initial_latents is None:
                 initial_latents = self.noise(self.spec.denoised(frames, settings), height, width, settings.seed)

@@ -6,6 +6,7 @@ import torch
 from diffusers.hooks import apply_group_offloading, apply_layerwise_casting
 from torch import nn
 
+from ..diffusion import winograd
 from ..diffusion.attention import set_attention_backend
 from .interface import Runtime
 
@@ -50,6 +51,8 @@ def place(
     dtype = compute_dtype(device, runtime)
     # Not `module.to`: diffusers' own warns of a change of dtype, whatever is kept.
     nn.Module.to(module.eval().requires_grad_(False), dtype=dtype, memory_format=layout)
+    if device.type == "cpu" and dtype == torch.float32 and layout == torch.channels_last:
+        winograd.adopt(module)
     if runtime.precision == "float8":
         apply_layerwise_casting(module, torch.float8_e4m3fn, dtype, skip_modules_pattern=KEPT_WHOLE)
     if runtime.offload and device.type != "cpu":

@@ -31,7 +31,7 @@ from .checkpoints import load_into, read
 from .compositing import backdrop, cut, over, place, to_bytes
 from .drawing import Checkpoint, Kept, fingerprint
 from .interface import FrameReady, OnProgress, PreviewReady, Reference, Runtime, StepDone, Working
-from .memory import shortage_named
+from .memory import freed_memory_kept, shortage_named
 from .pictures import to_tensor
 from .placement import choose
 from .placement import place as put_on
@@ -70,7 +70,8 @@ class UnderstudyEngine:
         """See `Engine.generate`."""
         self.spec.check(settings, len(clip.people))
         mixed = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
-        with torch.inference_mode(), mixed, shortage_named(f"A window of {settings.context_frames} frames"):
+        short = shortage_named(f"A window of {settings.context_frames} frames")
+        with torch.inference_mode(), mixed, freed_memory_kept(), short:
             Drawing(self.model, self._window, clip, references, settings, on_progress, checkpoint).run(drawn)
 
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from understudy.core.diffusion import winograd
 from understudy.core.engines import placement
 from understudy.core.engines.interface import Runtime
 from understudy.core.engines.placement import choose, compute_dtype, fastest, place
@@ -38,6 +39,16 @@ def test_a_network_gives_nearly_the_same_in_every_precision(image, precision):
     assert found.dtype == compute_dtype(CPU, runtime) and not found.requires_grad
     tolerance = {"float32": 1e-5, "float8": 0.3}.get(precision, 0.05)
     torch.testing.assert_close(found.float(), expected, atol=tolerance, rtol=0)
+
+
+def test_wide_convolutions_are_done_with_fewer_products_in_float32_but_not_where_results_are_compared():
+    def kind(precision: str, layout: torch.memory_format) -> type:
+        placed = nn.Sequential(nn.Conv2d(128, 128, 3, padding=1))
+        place(placed, CPU, Runtime(precision), layout)
+        return type(placed[0])
+
+    assert kind("float32", torch.channels_last) is winograd.Convolution
+    assert kind("float64", torch.channels_last) is kind("float32", torch.contiguous_format) is nn.Conv2d
 
 
 def test_eight_bit_weights_take_a_quarter_of_the_memory():
