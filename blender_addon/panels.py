@@ -95,9 +95,10 @@ class TakePanel(_SidebarPanel, bpy.types.Panel):
             row.operator("understudy.generate", icon="RENDER_ANIMATION")
             if unfinished:
                 layout.operator("understudy.resume_take", icon="IMPORT")
-            if problem := plan.find_problem(context) or plan.find_refusal(context):
+            problem = plan.find_problem(context) or plan.find_refusal(context)
+            if problem:
                 _draw_error(layout, problem, "INFO")
-            else:
+            if not problem or session.error is None:  # what once failed says nothing beside what is the matter now
                 _draw_outcome(layout)
         if session.preview:
             layout.template_icon(icon_of(session.preview, at_once=True), scale=PICTURE_SCALE)
@@ -298,7 +299,7 @@ def _fixes_of(error: UnderstudyError) -> list[Fix]:
     fixes = next((fixes for kind, fixes in FIXES.items() if isinstance(error, kind)), ())
     elsewhere = preferences().server_mode != "LOCAL"  # where no server can be started from here, and no log be read
     local = ("understudy.start_server", "understudy.open_log")
-    return [_PREFERENCES if elsewhere and fix[0] in local else fix for fix in fixes]
+    return list(dict.fromkeys(_PREFERENCES if elsewhere and fix[0] in local else fix for fix in fixes))
 
 
 CLASSES = (

@@ -17,9 +17,9 @@ _before: list[tuple[UnderstudyPerson, str]] = []  # what is changed while a file
 
 @bpy.app.handlers.persistent
 def _tell_from_there(path: str, _) -> None:
-    """`path` is that of the file that is about to be written."""
+    """`path` is that of the file that is about to be written; the startup file has none, and stays nowhere."""
     folder = Path(path).parent
-    if bpy.data.filepath and Path(bpy.data.filepath).parent == folder:
+    if not path or (bpy.data.filepath and Path(bpy.data.filepath).parent == folder):
         return
     for scene in bpy.data.scenes:
         for person in scene.understudy.people if not scene.library else ():

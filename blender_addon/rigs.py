@@ -40,7 +40,8 @@ def find_bones(
 
     The geometry is that of the rest pose; where that makes no sense, of the pose the armature is in, or of its own action.
     Where none of these helps and there is a `depsgraph`, its scene goes to a few of its frames: whatever moves the armature,
-    Blender shows it there. The scene's frame is restored.
+    Blender shows it there. The scene's frame is restored; what was moved and has no key
+    yet is lost, as by any change of frame.
 
     Raises `NotHumanoid`.
     """
@@ -51,7 +52,9 @@ def find_bones(
     try:
         return detect(parents, repr(armature.name), poses=_poses(armature), aliases=aliases)
     except NotHumanoid as error:
-        if depsgraph is None or not parents:
+        if not parents:
+            raise
+        if depsgraph is None:
             raise NotHumanoid(error.message, _LOOK_FURTHER) from error
     with contextlib.closing(_evaluated_poses(armature, depsgraph)) as poses:
         return detect(parents, repr(armature.name), poses=poses, aliases=aliases)

@@ -8,7 +8,7 @@ from torch import Tensor
 from .fill import fill
 
 _LEVEL = 0.46  # of a matte: where its outline is
-_STEEPEST = 10.0  # 1 / the least change from pixel to pixel that is still an outline's
+_GENTLEST = 0.1  # the least change from pixel to pixel that is still an outline's
 _UNSURE, _SURE = 0.3, 0.7  # mattes between which a drawn colour begins to be believed
 _COARSE = 16  # pixels: the colours of spots so large are the networks', what is finer is the reference's
 _SHOWN = 0.2  # from here on a spot's detail is the reference's; that of a mirror image counts
@@ -17,7 +17,7 @@ _SHOWN = 0.2  # from here on a spot's detail is the reference's; that of a mirro
 def finish(colours: Tensor, matte: Tensor, detail: Tensor) -> tuple[Tensor, Tensor]:
     """Drawn colours f32 [N, 3, H, W] and mattes [N, 1, H, W] to figures multiplied by their mattes, and those; all in 0..1.
 
-    `detail` [N, 13, H, W]: see `puppet`. H and W are multiples of 16.
+    `detail` [N, 13, H, W]: see `puppet`.
     """
     sure = ((matte - _UNSURE) / (_SURE - _UNSURE)).clamp(0, 1)
     outline = _outline(matte)
@@ -26,14 +26,17 @@ def finish(colours: Tensor, matte: Tensor, detail: Tensor) -> tuple[Tensor, Tens
 
 
 def _outline(matte: Tensor) -> Tensor:
-    """A smooth one, as wide as a pixel's antialiasing: unsure ones are drawn as haze and, sharpened pixel by pixel, as fur."""
+    """A smooth one, as wide as a pixel's antialiasing: unsure ones are drawn as haze and, sharpened pixel by pixel, as fur.
+
+    What is but one pixel wide is lost by it.
+    """
     for axis in (2, 3, 2, 3):
         rim = (1, 1, 0, 0) if axis == 3 else (0, 0, 1, 1)
         around = torch.nn.functional.pad(matte, rim, mode="replicate")
         before, after = (around.narrow(axis, start, matte.shape[axis]) for start in (0, 2))
         matte = (before + 2 * matte + after) / 4
     down, right = torch.gradient(matte, dim=(2, 3))
-    distance = (matte - _LEVEL) / torch.hypot(down, right).clamp(min=1 / _STEEPEST)  # pixels
+    distance = (matte - _LEVEL) / torch.hypot(down, right).clamp(min=_GENTLEST)  # pixels
     return (distance + 0.5).clamp(0, 1)
 
 
@@ -42,7 +45,7 @@ def _with_detail(colours: Tensor, outline: Tensor, detail: Tensor) -> Tensor:
     laid, cover, shown = detail[:, :3], detail[:, 3:4], detail[:, 4:5]
     copied = ((shown > _SHOWN) & (cover > 0.9) & (outline > 0.9)).float()
     difference = laid - colours
-    coarse = torch.nn.functional.avg_pool2d(torch.cat((difference * copied, copied), 1), _COARSE)
-    coarse = torch.nn.functional.interpolate(coarse, scale_factor=_COARSE, mode="bilinear")
+    coarse = torch.nn.functional.avg_pool2d(torch.cat((difference * copied, copied), 1), _COARSE, ceil_mode=True)
+    coarse = torch.nn.functional.interpolate(coarse, size=difference.shape[2:], mode="bilinear")
     mean, weight = coarse.split((3, 1), 1)
     return (colours + copied * (difference - mean / weight.clamp(min=1e-3))).clamp(0, 1)

@@ -44,7 +44,7 @@ _BY_FILTER, _BY_TILE, _BY_RESULT = _transforms()
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x f32 [B, C, H, W] and filters f32 [O, C, 3, 3] on the CPU to [B, O, H, W], channels last: as
-    `torch.nn.functional.conv2d` with a padding of 1."""
+    `torch.nn.functional.conv2d` with a padding of 1, but without gradients."""
     count, channels, height, width = x.shape
     lines, columns = -(-height // _OUT), -(-width // _OUT)  # of tiles
     out = x.new_empty(count, lines * _OUT, columns * _OUT, len(weight))
@@ -67,11 +67,13 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class Convolution(nn.Conv2d):
-    """A convolution with the parameters of another, done so where that is faster: for large maps and many channels."""
+    """A convolution with the parameters of another, done so where it is faster: on large maps [B, C, H, W] of many channels."""
 
     def forward(self, x: Tensor) -> Tensor:
         tiles = len(x) * math.ceil(x.shape[2] / _OUT) * math.ceil(x.shape[3] / _OUT)
-        return convolve(x, self.weight, self.bias) if tiles >= _FEWEST else super().forward(x)
+        if tiles < _FEWEST or torch.is_grad_enabled():
+            return super().forward(x)
+        return convolve(x, self.weight, self.bias)
 
 
 def adopt(module: nn.Module) -> None:

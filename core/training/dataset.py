@@ -16,14 +16,15 @@ from ..diffusion.autoencoder import Autoencoder
 from ..diffusion.body import body_of
 from ..diffusion.body_map import body_map, spots_of
 from ..diffusion.puppet import DETAIL_CHANNELS, WARP_CHANNELS, cut_out, lay_over
+from ..errors import InvalidRequest
 from .human import Human
 from .parallel import device, each
 from .shots import Shot, shoot
 
 CELL = 8  # pixels that a latent stands for
 TOKEN = 16  # pixels a reference token stands for, at the finer of the encoder's token grids
-REFERENCES, OTHERS = 2, 6
-FRAMES = REFERENCES + OTHERS  # pictures a character: few, for many people teach more than many pictures of each
+SINGLES, OTHERS = 2, 6
+FRAMES = SINGLES + OTHERS  # pictures a character: few, for many people teach more than many pictures of each
 CLIPS_EVERY = 5  # rows: the others are one clip for one of so many people, else each of them of another motion
 HUMANS_EVERY = 3  # rows: one of so many shows a human, where one is given
 CHUNK = 4  # frames at a time: more only makes the allocator slow
@@ -91,7 +92,10 @@ def prepare(shot: Shot) -> Prepared:
 
 
 class Dataset:
-    """Memory-mapped arrays in `folder`, one row a character: filled up to `characters` by `build`, resumable."""
+    """Memory-mapped arrays in `folder`, one row a character: filled up to `characters` by `build`, resumable.
+
+    Raises `InvalidRequest` where the folder holds pictures of another size or number.
+    """
 
     def __init__(self, folder: Path, characters: int, width: int, height: int, channels: int = 8):
         self.folder, self.characters, self.width, self.height = folder, characters, width, height
@@ -112,6 +116,8 @@ class Dataset:
             path = folder / f"{name}.npy"
             if path.exists():
                 self.arrays[name] = np.lib.format.open_memmap(path, "r+")
+                if self.arrays[name].shape[1:] != shape:
+                    raise InvalidRequest(f"{path} holds pictures of another layout.", f"Remove the folder {folder}.")
                 self.characters = len(self.arrays[name])
             else:
                 self.arrays[name] = np.lib.format.open_memmap(path, "w+", dtype, (characters, *shape))
@@ -133,7 +139,7 @@ class Dataset:
             turn, rest = divmod(seed, HUMANS_EVERY)
             human = humans[turn % len(humans)] if humans and rest == HUMANS_EVERY - 1 else None
             clips, frames = (1, OTHERS) if seed % CLIPS_EVERY == 0 else (OTHERS, 1)
-            shot = shoot(seed, self.width, self.height, frames, human, references=REFERENCES, clips=clips)
+            shot = shoot(seed, self.width, self.height, frames, human, references=SINGLES, clips=clips)
             return shot, prepare(shot)
 
         for start in range(first, self.characters, 16):
@@ -224,7 +230,7 @@ class Dataset:
     def clips(self, rng: np.random.Generator, characters: int, frames: int) -> Batch:
         """Random clips of `frames` frames in a row."""
         who = CLIPS_EVERY * rng.integers(-(-self.encoded // CLIPS_EVERY), size=characters)
-        start = REFERENCES + rng.integers(OTHERS - frames + 1, size=characters)
+        start = SINGLES + rng.integers(OTHERS - frames + 1, size=characters)
         return self._batch(rng, who, start[:, None] + np.arange(frames))
 
     def finished(self, rng: np.random.Generator, characters: int, targets: int, size: int) -> tuple[Batch, Tensor, Tensor]:

@@ -63,3 +63,11 @@ def test_where_saving_fails_the_open_file_stays_as_it_is(picture, tmp_path):
     with pytest.raises(RuntimeError):
         save(tmp_path / "nowhere" / "shot.blend")
     assert person().reference == "//ann.png"
+
+
+def test_saving_the_startup_file_leaves_references_alone(picture):
+    person().reference = str(picture)
+    for handler in (*bpy.app.handlers.save_pre, *bpy.app.handlers.save_post):  # as it tells them: its path is empty
+        if handler.__module__.endswith("reference_paths"):
+            handler("", None)
+    assert person().reference == str(picture)

@@ -7,9 +7,10 @@ from PIL import Image
 from torch import nn
 from understudy.core.diffusion.autoencoder import Autoencoder, AutoencoderConfig
 from understudy.core.diffusion.unet import Denoiser, DenoiserConfig, ReferenceEncoderConfig
+from understudy.core.errors import InvalidRequest
 from understudy.core.training import stages
 from understudy.core.training.curves import draw_curves
-from understudy.core.training.dataset import CLIPS_EVERY, OTHERS, REFERENCES, Dataset, corner
+from understudy.core.training.dataset import CLIPS_EVERY, OTHERS, SINGLES, Dataset, corner
 from understudy.core.training.loop import Budget, forget_outdated, train
 from understudy.core.training.losses import garment_loss, motion_loss, picture_loss
 from understudy.core.training.stages import denoising_loss, train_details
@@ -35,6 +36,11 @@ def test_a_dataset_is_found_again_complete(data):
     again = Dataset(data.folder, 2, *SIZE)
     assert again.length == 2 and np.array_equal(again.arrays["latents"], data.arrays["latents"])
     assert np.abs(data.arrays["latents"][1]).max() > 0
+
+
+def test_pictures_of_another_layout_are_refused_by_their_folder(data):
+    with pytest.raises(InvalidRequest, match="another layout"):
+        Dataset(data.folder, 2, 96, 96)
 
 
 def test_matches_name_the_same_spot_of_the_body_in_the_reference(data):
@@ -75,7 +81,7 @@ def test_a_clip_is_drawn_of_those_who_were_filmed_in_one(data, monkeypatch):
         data.clips(np.random.default_rng(seed), 3, OTHERS - 1)
     who, frames = (np.concatenate(part) for part in zip(*seen, strict=True))
     assert set(who) == {0, CLIPS_EVERY}
-    assert set(frames[:, 0]) == {REFERENCES, REFERENCES + 1} and (np.diff(frames) == 1).all()
+    assert set(frames[:, 0]) == {SINGLES, SINGLES + 1} and (np.diff(frames) == 1).all()
 
 
 def test_what_is_to_come_out_is_cut_as_what_goes_in(data):
