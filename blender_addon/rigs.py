@@ -40,8 +40,8 @@ def find_bones(
 
     The geometry is that of the rest pose; where that makes no sense, of the pose the armature is in, or of its own action.
     Where none of these helps and there is a `depsgraph`, its scene goes to a few of its frames: whatever moves the armature,
-    Blender shows it there. The scene's frame is restored; what was moved and has no key
-    yet is lost, as by any change of frame.
+    Blender shows it there. The scene's frame is restored; what was moved and has no key yet is lost, as by any change of
+    frame.
 
     Raises `NotHumanoid`.
     """

@@ -47,7 +47,7 @@ def validate(scene: bpy.types.Scene, options: SampleOptions) -> tuple[Found, ...
     """Each person with the bones, when all is fit to be sampled.
 
     Raises `NoArmature`, `NotHumanoid`, `NoCamera`, `EmptyRange`, or `PoseError` for an armature whose pose Blender does not
-    evaluate. Changes nothing: where only its frames show who somebody is, the scene comes back from them.
+    evaluate. Where only the scene's frames show who somebody is, it goes there and comes back: see `find_bones`.
     """
     if not options.people:
         raise NoArmature("No armature is chosen.")

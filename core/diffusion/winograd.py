@@ -43,8 +43,9 @@ _BY_FILTER, _BY_TILE, _BY_RESULT = _transforms()
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x f32 [B, C, H, W] and filters f32 [O, C, 3, 3] on the CPU to [B, O, H, W], channels last: as
-    `torch.nn.functional.conv2d` with a padding of 1, but without gradients."""
+    """x f32 [B, C, H, W] and filters f32 [O, C, 3, 3] on the CPU to [B, O, H, W], as
+    `torch.nn.functional.conv2d` with a padding of 1, but without gradients. In memory channels come last, and sides are
+    multiples of 4."""
     count, channels, height, width = x.shape
     lines, columns = -(-height // _OUT), -(-width // _OUT)  # of tiles
     out = x.new_empty(count, lines * _OUT, columns * _OUT, len(weight))

@@ -33,8 +33,8 @@ def freed_memory_kept() -> Iterator[None]:
     """Let the process keep what it frees in here for what it takes next; at the end it goes back to the system.
 
     glibc gives large blocks back at once, and to take them anew, page by page, costs up to a tenth of a job on the CPU
-    (measured). Afterwards glibc's thresholds, which move by themselves, stay where they
-    mostly end. Other C libraries are left as they are.
+    (measured). Afterwards glibc's thresholds, which move by themselves, stay where they mostly end. Other C libraries are left
+    as they are.
     """
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(library, "mallopt") or not hasattr(library, "malloc_trim"):
