@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import shutil
 import struct
@@ -19,7 +18,7 @@ from ..core.protocol import MAX_REFERENCE_BYTES, MAX_REFERENCE_PIXELS, Job, JobR
 from . import threads
 from .client import Client
 from .events import Detached, JobFollower
-from .messages import EngineInfo, Failed, Finished, Post, ServerStarting, Submitted, Submitting
+from .messages import Failed, Finished, Post, ServerStarting, Submitted, Submitting
 from .record import TakeRecord
 from .samples import Samples
 from .server_process import Server
@@ -97,14 +96,14 @@ class Generation:
         key = uuid.uuid4().hex
         references = {person: read_reference(person, path) for person, path in plan.references}
         with _new_folder(plan.takes, take_folder_name(plan.request.name, key)) as folder:
-            request = _complete(plan.request, self._connect(self._cancelled))
+            self._connect(self._cancelled)
             samples = self._samples.get()
             if samples is None or self._cancelled.is_set():
                 raise Cancelled("The take was cancelled.")
             self._post(Submitting())
             clip = samples.clip()
             clip_bytes = clip.to_bytes()
-            settings = request.settings
+            request, settings = plan.request, plan.request.settings
             require_space(folder, len(clip_bytes) + len(clip) * settings.width * settings.height * _BYTES_A_PIXEL)
             save(folder / "clip.npz", clip_bytes)
             save(folder / "request.json", json.dumps(request.to_json(), indent=1).encode())
@@ -157,14 +156,6 @@ class Generation:
         with contextlib.suppress(UnderstudyError):
             if not self._client.job(self._job).state.ended:
                 self._client.cancel(self._job)
-
-
-def _complete(request: JobRequest, client: Client) -> JobRequest:
-    """What the panel does not show as the engine's preset has it: the panel may not have known the engine. One that the server
-    does not know either it refuses by itself."""
-    engines = (EngineInfo.from_json(entry) for entry in client.engines())
-    engine = next((engine for engine in engines if engine.name == request.settings.engine), None)
-    return dataclasses.replace(request, settings=engine.completed(request.settings)) if engine else request
 
 
 @contextlib.contextmanager

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import UnderstudyError
+from ..core.errors import InvalidRequest, ServerStartFailed, UnderstudyError
 from ..core.protocol import EngineTraits, GenerationSettings, MemoryNeeds
 from .record import TakeRecord
-
-# The settings that the panel shows, and those that say what it begins with.
-CHOSEN = ("engine", "preset", "width", "height", "steps", "guidance", "seed", "prompt", "background")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +21,19 @@ class EngineInfo(EngineTraits):
     presets: Mapping[str, GenerationSettings]
     lacking: tuple[str, ...]
 
-    def completed(self, chosen: GenerationSettings) -> GenerationSettings:
-        """`chosen` in the panel, and what that does not show as the preset has it."""
-        return dataclasses.replace(self.presets[chosen.preset], **{name: getattr(chosen, name) for name in CHOSEN})
-
     @classmethod
     def from_json(cls, data: dict) -> EngineInfo:
-        own = {name: data[name] for name in cls.__dataclass_fields__}
-        presets = {name: GenerationSettings.from_json(settings) for name, settings in data["presets"].items()}
-        lists = {name: tuple(data[name]) for name in ("lacking", "fixed")}
-        return cls(**own | lists | {"memory": MemoryNeeds(**data["memory"]), "presets": presets})
+        """Raises `ServerStartFailed` where a server of another version tells of an engine in another way."""
+        try:
+            own = {name: data[name] for name in cls.__dataclass_fields__}
+            presets = {name: GenerationSettings.from_json(settings) for name, settings in data["presets"].items()}
+            lists = {name: tuple(data[name]) for name in ("lacking", "fixed", "schedulers")}
+            return cls(**own | lists | {"memory": MemoryNeeds(**data["memory"]), "presets": presets})
+        except (LookupError, TypeError, AttributeError, InvalidRequest) as error:
+            raise ServerStartFailed(
+                f"The server describes its engines in another way than this add-on reads ({type(error).__name__}: {error}).",
+                "Use the same version of Understudy on both computers.",
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from .environment_control import environment
 from .layout import draw_lines, wrap
 from .pictures import icon_of
 from .preferences import preferences
-from .properties import UnderstudyPerson, find_engine
+from .properties import DRAWING, RUNNING, UnderstudyPerson, find_engine
 from .server_control import ServerState, server
 from .session import session
 
@@ -189,7 +189,9 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         layout.prop(settings, "engine_choice", text="Engine")
         if not engine:
             draw_lines(layout, "Start the server to choose among all engines.", "INFO")
-        layout.prop(settings, "preset")
+        row = layout.row()
+        row.enabled = engine is not None  # the server tells what its presets say
+        row.prop(settings, "preset")
         column = layout.column(align=True)
         column.prop(settings, "width")
         column.prop(settings, "height")
@@ -211,6 +213,26 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         if engine:
             needed = engine.memory_bytes(settings.generation_settings(), len(people.frames_of(context.scene)))
             layout.label(text=f"Needs about {needed / 1e9:.1f} GB of memory")
+
+
+class AdvancedPanel(_SidebarPanel, bpy.types.Panel):
+    bl_idname = "UNDERSTUDY_PT_advanced"
+    bl_label = "Advanced"
+    bl_parent_id = EnginePanel.bl_idname
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = context.scene.understudy
+        engine = find_engine(settings.engine)
+        fixed = {*engine.fixed, *(() if engine.schedulers else ("scheduler",))} if engine else set()
+        column = layout.column()
+        for name in (*DRAWING, *RUNNING):
+            row = column.row()
+            row.enabled = name not in fixed
+            row.prop(settings, name)
 
 
 def _draw_alignment(layout: bpy.types.UILayout, person: UnderstudyPerson) -> None:
@@ -303,7 +325,7 @@ def _fixes_of(error: UnderstudyError) -> list[Fix]:
 
 
 CLASSES = (
-    PeopleList, TakePanel, PeoplePanel, SkeletonPanel, SourcePanel, EnginePanel,
+    PeopleList, TakePanel, PeoplePanel, SkeletonPanel, SourcePanel, EnginePanel, AdvancedPanel,
 )  # fmt: skip
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)  # type: ignore[func-returns-value, attr-defined]

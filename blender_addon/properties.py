@@ -10,12 +10,19 @@ import bpy
 from ..core.protocol import GenerationSettings
 from . import overlay
 from .instances import instances_collection
-from .messages import CHOSEN, EngineInfo
+from .messages import EngineInfo
 from .plates import plates_of
 from .preferences import RELATIVE
 from .server_control import server
 
 DEFAULTS = GenerationSettings()
+PUBLISHED = "published"  # the scheduler "" of the settings: an entry of a menu must have a name
+DRAWING = (
+    "scheduler", "guidance_share", "context_frames", "context_overlap", "context_layout", "context_fusion", "decoder",
+)  # fmt: skip
+RUNNING = ("precision", "attention", "offload", "compile")
+OF_PRESET = ("width", "height", "steps", "guidance", *DRAWING)
+CHOSEN = ("engine", "preset", *OF_PRESET, *RUNNING, "seed", "prompt")
 
 
 class UnderstudyRig(bpy.types.PropertyGroup):
@@ -120,11 +127,11 @@ def _get_engine(settings: UnderstudySettings) -> int:
 
 
 def _set_engine(settings: UnderstudySettings, number: int) -> None:
-    """Choose the engine, and with it the size that its authors publish."""
+    """Choose the engine, and with it the settings that its preset begins with."""
     for engine in engines():
         if _number(engine.name) == number and engine.name != settings.engine:
             settings.engine = engine.name
-            _begin_with(settings, engine.presets[settings.preset])
+            _begin_with(settings, engine.presets[settings.preset], (*OF_PRESET, *RUNNING))
 
 
 def _take_preset(settings: UnderstudySettings, _context) -> None:
@@ -132,14 +139,19 @@ def _take_preset(settings: UnderstudySettings, _context) -> None:
     if engine := find_engine(settings.engine):
         size = settings.width, settings.height
         own = size not in {(preset.width, preset.height) for preset in engine.presets.values()}
-        _begin_with(settings, engine.presets[settings.preset])
+        _begin_with(settings, engine.presets[settings.preset], OF_PRESET)
         if own:
             settings.width, settings.height = size
 
 
-def _begin_with(settings: UnderstudySettings, preset: GenerationSettings) -> None:
-    for name in ("width", "height", "steps", "guidance"):
-        setattr(settings, name, getattr(preset, name))
+def _begin_with(settings: UnderstudySettings, preset: GenerationSettings, names: tuple[str, ...]) -> None:
+    for name in names:
+        setattr(settings, name, getattr(preset, name) or PUBLISHED if name == "scheduler" else getattr(preset, name))
+
+
+def _keep_overlap_shorter(settings: UnderstudySettings, _context) -> None:
+    if settings.context_overlap >= settings.context_frames:
+        settings.context_overlap = settings.context_frames - 1
 
 
 def _list_plates(settings: UnderstudySettings, _context, _typed: str) -> list[str]:
@@ -211,6 +223,78 @@ class UnderstudySettings(bpy.types.PropertyGroup):
     )  # fmt: skip
     seed: bpy.props.IntProperty(name="Seed", description="The same seed makes the same take", default=DEFAULTS.seed, min=0)
     prompt: bpy.props.StringProperty(name="Prompt", description="What is to be seen, in words")
+    scheduler: bpy.props.EnumProperty(
+        name="Scheduler",
+        items=(
+            (PUBLISHED, "As Published", "The one that the engine's authors use"),
+            ("ddim", "DDIM", "20 to 50 steps"),
+            ("dpm++", "DPM++ 2M", "About half of DDIM's steps"),
+            ("lcm", "LCM", "4 to 8 steps, of weights that were distilled for it"),
+            ("tcd", "TCD", "4 to 8 steps, of weights that were distilled for it"),
+        ),
+    )
+    guidance_share: bpy.props.FloatProperty(
+        name="Guided Steps", description="What part of the steps, from the first, is guided; the others take half the time",
+        default=DEFAULTS.guidance_share, min=0, max=1, subtype="FACTOR",
+    )  # fmt: skip
+    context_frames: bpy.props.IntProperty(
+        name="Window", description="Frames that are drawn together: fewer take less memory", default=DEFAULTS.context_frames,
+        min=1, max=1024, soft_max=48, update=_keep_overlap_shorter,
+    )  # fmt: skip
+    context_overlap: bpy.props.IntProperty(
+        name="Overlap", description="Frames that two windows share: more hide the seams better, and take longer",
+        default=DEFAULTS.context_overlap, min=0, max=1023, soft_max=24, update=_keep_overlap_shorter,
+    )  # fmt: skip
+    context_layout: bpy.props.EnumProperty(
+        name="Windows",
+        items=(
+            ("aligned", "Aligned", "The last window ends with the clip"),
+            ("loop", "Loop", "As AnimateAnyone and MagicAnimate publish it: the last windows go on at the first frame"),
+            ("open", "Open", "As MusePose publishes it: the same, without the windows that begin in the last overlap"),
+        ),
+    )
+    context_fusion: bpy.props.EnumProperty(
+        name="Fusion",
+        description="How frames that several windows draw are made of them",
+        items=(
+            ("triangle", "Triangle", "A window counts most in its middle"),
+            ("flat", "Flat", "All count alike, as published"),
+        ),
+    )
+    decoder: bpy.props.EnumProperty(
+        name="Decoder",
+        items=(
+            ("full", "Full", "The engine's own"),
+            ("tiny", "Tiny", "Rough frames, fast; needs the weights of taesd"),
+        ),
+    )
+    precision: bpy.props.EnumProperty(
+        name="Precision",
+        description="Of the networks' weights",
+        items=(
+            ("auto", "Automatic", "The fastest that the device has"),
+            ("float32", "32 Bits", "As exact as can be, in the most memory"),
+            ("bfloat16", "16 Bits (bfloat16)", "In half the memory"),
+            ("float16", "16 Bits (float16)", "In half the memory, for devices without bfloat16"),
+            ("float8", "8 Bits", "Kept in a quarter of the memory, computed in 16 bits"),
+        ),
+    )
+    attention: bpy.props.EnumProperty(
+        name="Attention",
+        description="The kernel that computes attention",
+        items=(
+            ("auto", "Automatic", "What is fastest on the device"),
+            ("sdpa", "PyTorch", "PyTorch's fused kernels"),
+            ("xformers", "xFormers", "Must be installed in the server's environment"),
+            ("matmul", "Plain", "Two products of matrices: slow, to compare with"),
+        ),
+    )
+    offload: bpy.props.BoolProperty(
+        name="Offload", description="Keep the weights in the computer's memory until the device needs them: less memory, slower"
+    )
+    compile: bpy.props.BoolProperty(
+        name="Compile", description="Compile the networks: they take minutes to begin, and are faster then"
+    )
     background: bpy.props.EnumProperty(
         name="Background",
         description="What stands behind the people, where the engine draws them apart from it",
@@ -235,10 +319,12 @@ class UnderstudySettings(bpy.types.PropertyGroup):
     )  # fmt: skip
 
     def generation_settings(self) -> GenerationSettings:
-        """As far as the engine is known, with what its preset says of the rest. Raises `InvalidRequest`."""
-        chosen = GenerationSettings(**{name: getattr(self, name) for name in CHOSEN} | {"background": self._background()})
-        engine = find_engine(self.engine)
-        return engine.completed(chosen) if engine else chosen
+        """Raises `InvalidRequest`."""
+        chosen = {name: getattr(self, name) for name in CHOSEN}
+        # Blender keeps floats in 32 bits: 0.6 of 15 steps would be a little more than 9.
+        chosen |= {name: round(value, 6) for name, value in chosen.items() if isinstance(value, float)}
+        scheduler = "" if self.scheduler == PUBLISHED else self.scheduler
+        return GenerationSettings(**chosen | {"scheduler": scheduler, "background": self._background()})
 
     @property
     def plate_chosen(self) -> str:

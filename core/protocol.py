@@ -65,7 +65,7 @@ class EventKind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """Everything that shapes a generation, beside the clip and the references.
+    """Everything that shapes a generation, beside the clip and the references. The defaults are the bundled engine's.
 
     `width` and `height` are pixels of the frames that come out. `preset` says which of the engine's own the settings began as:
     "exact" is as its authors published it. `scheduler` "" is the engine's own. `guidance` 1 means none; it is applied on the
@@ -84,7 +84,7 @@ class GenerationSettings:
     guidance: float = 1.0
     seed: int = 0
     prompt: str = ""
-    context_frames: int = 16
+    context_frames: int = 12
     context_overlap: int = 4
     context_layout: str = "aligned"
     context_stride: int = 1
@@ -191,8 +191,9 @@ class MemoryNeeds:
 class EngineTraits:
     """What of an engine both the server and whoever asks it for frames go by.
 
-    `fixed` names the settings that it has no choice of. As published, clips are lengthened to multiples of `frames_multiple`,
-    or, with `whole_windows`, until the last window ends with them: see `denoised`.
+    `fixed` names the settings that it has no choice of, `schedulers` those that it can be told to take. As published, clips
+    are lengthened to multiples of `frames_multiple`, or, with `whole_windows`, until the last window ends with them: see
+    `denoised`.
     """
 
     name: str
@@ -203,6 +204,7 @@ class EngineTraits:
     reads_prompt: bool
     max_people: int
     fixed: tuple[str, ...] = ()
+    schedulers: tuple[str, ...] = ()
     frames_multiple: int = 1
     whole_windows: bool = False
 

@@ -32,7 +32,6 @@ class EngineSpec(EngineTraits):
     size_multiple: int
     defaults: GenerationSettings
     presets: Mapping[str, Mapping[str, Any]]
-    schedulers: tuple[str, ...] = ()
     files: tuple[WeightsFile, ...] = ()
 
     def settings(self, preset: str = "exact") -> GenerationSettings:
@@ -255,7 +254,7 @@ CATALOG: dict[str, EngineSpec] = {
             max_pixels=1920 * 1080,
             reads_prompt=False,
             max_people=8,
-            defaults=GenerationSettings(engine="understudy", width=384, height=512, steps=2, guidance=1.0, context_frames=12),
+            defaults=GenerationSettings(),
             presets={"exact": {}, "fast": {"steps": 1}, "draft": {"steps": 1}},
             # Each window goes on from the last; its networks and its decoder are small.
             fixed=("context_layout", "context_stride", "context_fusion", "decoder", "offload"),

@@ -4,10 +4,11 @@ import bpy
 import pytest
 from understudy.blender_addon.messages import EngineInfo
 from understudy.blender_addon.plan import find_engine_limit, find_missing_reference
-from understudy.blender_addon.properties import _list_engines
+from understudy.blender_addon.properties import DRAWING, PUBLISHED, RUNNING, _list_engines
 from understudy.blender_addon.server_control import server
+from understudy.core.engines import catalog
 from understudy.core.errors import InvalidWeights
-from understudy.core.protocol import GenerationSettings, MemoryNeeds
+from understudy.core.protocol import SETTING_CHOICES, GenerationSettings, MemoryNeeds
 
 
 def engine(name: str, lacking: tuple[str, ...] = (), **settings) -> EngineInfo:
@@ -52,14 +53,58 @@ def test_an_engine_that_the_server_does_not_know_stays_chosen(settings):
     assert settings.engine_choice == "future"
 
 
-def test_a_preset_brings_its_steps_and_all_that_the_panel_does_not_show(settings):
+def test_a_preset_brings_its_steps_and_what_stands_under_advanced(settings):
     settings.engine_choice = "other"
     settings.width, settings.seed, settings.preset = 500, 7, "fast"
     made = settings.generation_settings()
     assert (made.preset, made.steps, made.scheduler, made.context_layout) == ("fast", 12, "dpm++", "loop")
     assert (made.width, made.seed, made.engine) == (500, 7, "other")
-    settings.steps = 9
-    assert settings.generation_settings().steps == 9
+    settings.steps, settings.scheduler, settings.context_frames = 9, "tcd", 20
+    made = settings.generation_settings()
+    assert (made.steps, made.scheduler, made.context_frames) == (9, "tcd", 20)
+    settings.preset = "exact"
+    assert settings.generation_settings().scheduler == ""
+
+
+def test_how_the_networks_are_run_stays_with_the_engine_whatever_the_preset(settings):
+    settings.engine_choice = "other"
+    settings.offload, settings.precision, settings.preset = True, "float8", "draft"
+    made = settings.generation_settings()
+    assert made.offload and made.precision == "float8"
+    settings.engine_choice = "understudy"
+    assert not settings.generation_settings().offload
+
+
+def test_a_scene_begins_with_the_bundled_engines_settings(scene):
+    assert scene.understudy.generation_settings() == catalog.find("understudy").defaults
+
+
+@pytest.mark.parametrize("name", catalog.CATALOG)
+@pytest.mark.parametrize("preset", SETTING_CHOICES["preset"])
+def test_every_engine_with_every_preset_is_asked_for_with_just_its_settings(scene, monkeypatch, name, preset):
+    """Those of the catalog, though Blender keeps floats in fewer bits."""
+    known = tuple(EngineInfo.from_json(spec.to_json() | {"lacking": []}) for spec in catalog.CATALOG.values())
+    monkeypatch.setattr(server, "engines", known)
+    settings = scene.understudy
+    settings.engine_choice, settings.preset = name, preset
+    assert settings.generation_settings() == catalog.find(name).settings(preset)
+
+
+def test_every_choice_of_a_setting_is_in_its_menu(settings):
+    menus = {name: SETTING_CHOICES[name] for name in (*DRAWING, *RUNNING) if name in SETTING_CHOICES}
+    menus["scheduler"] = ("", *catalog.find("champ").schedulers)
+    for name, choices in menus.items():
+        for choice in choices:
+            setattr(settings, name, choice or PUBLISHED)
+            assert getattr(settings.generation_settings(), name) == choice
+        assert len(settings.bl_rna.properties[name].enum_items) == len(choices)
+
+
+def test_an_overlap_stays_shorter_than_its_window(settings):
+    settings.context_overlap = 30
+    assert settings.context_overlap == settings.context_frames - 1
+    settings.context_frames = 3
+    assert settings.context_overlap == 2 and settings.generation_settings().context_frames == 3
 
 
 def test_another_engine_begins_with_the_same_preset(settings):

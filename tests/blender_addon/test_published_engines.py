@@ -42,6 +42,7 @@ def test_tiny_checkpoints_of_each_family_become_strips_and_a_broken_one_is_told_
     for number, name in enumerate(MAKERS, 1):
         settings.engine_choice = name
         settings.width, settings.height, settings.steps = 60, 92, 1  # neither is a multiple of 8
+        settings.context_frames = 2
         assert bpy.ops.understudy.generate(wait=True) == {"FINISHED"}, session.error
         strips = strips_of(scene.sequence_editor)
         assert len(strips) == number

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import signal
@@ -18,7 +17,6 @@ from understudy.blender_addon.record import TakeRecord, find_unfinished
 from understudy.blender_addon.sequencer import strips_of
 from understudy.blender_addon.server_control import server
 from understudy.blender_addon.session import Phase, Session
-from understudy.core.engines.catalog import CATALOG
 from understudy.core.errors import Cancelled, DiskFull, InvalidReference, JobFailed, JobNotFound, PoseError, ServerUnreachable
 from understudy.core.pose.clip import PoseClip
 from understudy.core.protocol import JobRequest, JobState
@@ -61,16 +59,14 @@ def test_a_take_is_sampled_submitted_drawn_and_imported(scene, character, sessio
     assert session.preview is not None
 
 
-def test_before_the_server_was_ever_asked_the_engines_preset_is_what_a_take_is_made_by(scene, character, session, monkeypatch):
-    monkeypatch.setattr(server, "engines", ())
-    scene.understudy.preset, scene.understudy.steps = "fast", 3
+def test_the_panels_settings_are_what_a_take_is_made_by_and_remembered_with(scene, character, session, monkeypatch):
+    monkeypatch.setattr(server, "engines", ())  # it was never asked
+    scene.understudy.steps, scene.understudy.context_frames = 3, 7
     session.start(scene, plan.plan_take(bpy.context))
     run(session, until=lambda: session.folder)
-    published = CATALOG["understudy"].settings("fast")
-    size = {"width": scene.understudy.width, "height": scene.understudy.height}
-    wanted = dataclasses.replace(published, steps=3, guidance=scene.understudy.guidance, seed=scene.understudy.seed, **size)
     kept = JobRequest.from_json(json.loads((session.folder / "request.json").read_text()))
-    assert kept.settings == wanted
+    assert kept.settings == scene.understudy.generation_settings()
+    assert (kept.settings.steps, kept.settings.context_frames) == (3, 7)
     assert TakeRecord.from_text(scene.understudy.unfinished).request == kept
     session.cancel()
     run(session)

@@ -20,7 +20,7 @@ def test_a_job_that_was_stored_before_there_were_presets_is_still_read():
         "engine": "understudy", "width": 192, "height": 256, "steps": 10, "guidance": 1.0, "seed": 3, "prompt": "",
         "context_frames": 16, "context_overlap": 4,
     }  # fmt: skip
-    assert GenerationSettings.from_json(old) == GenerationSettings(width=192, height=256, steps=10, seed=3)
+    assert GenerationSettings.from_json(old) == GenerationSettings(width=192, height=256, steps=10, seed=3, context_frames=16)
 
 
 @pytest.mark.parametrize(

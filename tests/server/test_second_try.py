@@ -68,7 +68,7 @@ def exhausted():
 def test_a_job_is_drawn_with_half_the_window_and_says_so(exhausted, request_for):
     worker, told = exhausted(1, Step), []
     generate(worker, request_for(10), 10, told.append)
-    assert [asked.context_frames for asked in worker.asked] == [16, 5]
+    assert [asked.context_frames for asked in worker.asked] == [12, 5]
     (note,) = (progress for progress in told if isinstance(progress, SteppedDown))
     assert note.settings == worker.asked[1] and "a window of 5 frames" in note.text
     assert sum(isinstance(progress, Frame) for progress in told) == 10
