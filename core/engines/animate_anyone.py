@@ -15,7 +15,7 @@ from ..diffusion.sd15.config import TemporalConfig, UNetConfig
 from ..diffusion.sd15.guiders import PoseGuider, PyramidGuider
 from ..diffusion.sd15.unet import Denoiser, ReferenceEncoder
 from .catalog import CATALOG
-from .checkpoints import read, read_config
+from .checkpoints import configured, read
 from .clip_diffusion import ClipDiffusionEngine, Controls, Published, Side, Take, without_wrappers
 from .pictures import to_tensor
 
@@ -48,21 +48,28 @@ class AnimateAnyoneEngine(ClipDiffusionEngine):
         return tuple(kind for kind, _ in self.guiders)
 
     def load_networks(self, weights: Path) -> None:
-        network = read_config(self.spec.file(weights, "stable-diffusion-v1-5/unet/config.json"))
+        network = self.spec.file(weights, "stable-diffusion-v1-5/unet/config.json")
         names = ("denoising_unet", "motion_module", "reference_unet", "image_encoder/model")
         unet, temporal, reference, clip = (self.spec.file(weights, name) for name in names)
-        config = UNetConfig.from_json(network, temporal=self.published.temporal, joint_norm=self.published.joint_norm)
+        own = {"temporal": self.published.temporal, "joint_norm": self.published.joint_norm}
         self.denoiser = self._loaded(
-            lambda: Denoiser(config), without_wrappers(read(temporal) | read(unet)), f"{unet.name} with {temporal.name}"
+            lambda: configured(network, lambda config: Denoiser(UNetConfig.from_json(config, **own))),
+            without_wrappers(read(temporal) | read(unet)),
+            f"{unet.name} with {temporal.name}",
+            every_step=True,
         )
-        self.reference_encoder = self._loaded(lambda: ReferenceEncoder(config), read(reference), reference.name)
-        config_of_clip = read_config(self.spec.file(weights, "image_encoder/config.json"))
-        self.image_encoder = self._loaded(lambda: ImageEncoder(config_of_clip), read(clip), clip.name)
+        self.reference_encoder = self._loaded(
+            lambda: configured(network, lambda config: ReferenceEncoder(UNetConfig.from_json(config))),
+            read(reference),
+            reference.name,
+        )
+        config_of_clip = self.spec.file(weights, "image_encoder/config.json")
+        self.image_encoder = self._loaded(lambda: configured(config_of_clip, ImageEncoder), read(clip), clip.name)
         self.guider_networks = []
         for _, name in self.guiders:
             path = self.spec.file(weights, name)
             tensors = read(path)
-            shaped = functools.partial(self.guider_type.shaped_as, tensors, config.channels[0])
+            shaped = functools.partial(self.guider_type.shaped_as, tensors, self.denoiser.config.channels[0])
             self.guider_networks.append(self._loaded(shaped, tensors, path.name))
 
     def guide(self, pictures: list[Tensor]) -> list[Tensor]:

@@ -7,10 +7,10 @@ import json
 import pickle
 import re
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from ..errors import InvalidWeights
 from .layout import examine
 from .memory import shortage_named
+
+Made = TypeVar("Made")
 
 _MANY = 12  # keys of one kind; more are listed by their pattern
 
@@ -73,12 +75,25 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def configured(path: Path, make: Callable[[dict[str, Any]], Made]) -> Made:
+    """What `make` makes of a model's `config.json`. Raises `InvalidWeights`, also where that is of another kind of model."""
+    config = read_config(path)
+    try:
+        return make(config)
+    except InvalidWeights as error:
+        raise InvalidWeights(f"{path}: {error.message}", error.remedy) from error
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        raise InvalidWeights(
+            f"{path} is not what this network needs ({_summary(error)}).", "Put the published file there."
+        ) from error
+
+
 def load_into(module: nn.Module, tensors: Mapping[str, Tensor], what: str, ignore: Sequence[str] = ()) -> None:
     """Put `tensors` into `module`, which they must fit one to one; `what` names the file or files that they are from.
 
     Keys that match one of the `ignore` patterns may be missing or in excess. The parameters become the tensors themselves, in
     their dtype and mapped from the file, so `module` may have been made on the meta device. Raises one `InvalidWeights` that
-    lists every missing, unexpected and misshapen key, or else every tensor with NaNs or infinities.
+    lists every missing, unexpected and misshapen key, or else every tensor of whole numbers, or with NaNs or infinities.
     """
     own = module.state_dict()
     misfits = {
@@ -95,6 +110,8 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], what: str, ignor
         message = f"{what} does not fit {type(module).__name__}. " + "; ".join(told) + "."
         raise InvalidWeights(message, stranger if 2 * right < len(own) else None)
     fitting = {key: tensors[key] for key in own if key in tensors}
+    if whole := [key for key, value in fitting.items() if own[key].is_floating_point() > value.is_floating_point()]:
+        raise InvalidWeights(f"{what} holds whole numbers, not weights, in {', '.join(compress(whole, fitting))}.")
     if bad := [key for key, value in fitting.items() if not is_finite(value)]:
         raise InvalidWeights(f"{what} holds NaNs or infinities in {', '.join(compress(bad, fitting))}.")
     module.load_state_dict(fitting, strict=False, assign=True)

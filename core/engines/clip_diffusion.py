@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,13 +24,13 @@ from ..diffusion.windows import Fusion, Layout, fuse, plan
 from ..pose.clip import PoseClip
 from ..protocol import DECODE_BATCH, GenerationSettings
 from .catalog import EngineSpec
-from .checkpoints import load_into, read, read_config
+from .checkpoints import configured, load_into, read
 from .drawing import Checkpoint, Decode, draw, fingerprint
 from .interface import Noted, OnProgress, Reference, Runtime, Working
 from .layout import seek
 from .memory import free_bytes, freed_memory_kept, shortage_named
 from .pictures import canvas, fit, pad, to_pictures, to_tensor
-from .placement import choose, place
+from .placement import choose, compiling_named, place
 
 LATENT_SCALE = 0.18215  # of the autoencoder's latents to those that are denoised: Stable Diffusion 1.5's
 LATENT_CHANNELS = 4
@@ -87,10 +87,10 @@ class ClipDiffusionEngine(ABC):
         channels_last = not runtime.plain and (self.dtype.itemsize == 2 or self.device.type == "cpu")  # faster there
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         with shortage_named(f"Engine {self.spec.name}"):
-            config = read_config(self.spec.file(weights, "sd-vae-ft-mse/config.json"))
+            config = self.spec.file(weights, "sd-vae-ft-mse/config.json")
             path = self.spec.file(weights, "sd-vae-ft-mse/diffusion_pytorch_model")
             tensors = with_present_names(read(path))
-            self.autoencoder = self._loaded(lambda: AutoencoderKL.from_config(config), tensors, path.name)
+            self.autoencoder = self._loaded(lambda: configured(config, AutoencoderKL.from_config), tensors, path.name)
             self.tiny_autoencoder = self._load_tiny(weights)
             self.load_networks(weights)
 
@@ -99,8 +99,8 @@ class ClipDiffusionEngine(ABC):
         path = seek(weights, "taesd/diffusion_pytorch_model")
         if path is None:
             return None
-        config = read_config(self.spec.file(weights, "taesd/config.json"))
-        return self._loaded(lambda: AutoencoderTiny.from_config(config), read(path), f"taesd/{path.name}")
+        config = self.spec.file(weights, "taesd/config.json")
+        return self._loaded(lambda: configured(config, AutoencoderTiny.from_config), read(path), f"taesd/{path.name}")
 
     @abstractmethod
     def load_networks(self, weights: Path) -> None:
@@ -154,7 +154,7 @@ class ClipDiffusionEngine(ABC):
     ) -> Tensor:
         """Draw `frames` frames of control pictures and a reference `picture` that have the canvas's size; the latents."""
         short = shortage_named(f"A window of {settings.width} x {settings.height}")
-        with torch.inference_mode(), freed_memory_kept(), short:
+        with torch.inference_mode(), freed_memory_kept(), short, compiling_named(self.runtime):
             height, width = picture.shape[:2]
             if initial_latents is None:
                 initial_latents = self.noise(self.spec.denoised(frames, settings), height, width, settings.seed)
@@ -237,15 +237,18 @@ class ClipDiffusionEngine(ABC):
 
         return Features(compute, jointly)
 
-    def _loaded(self, build: Callable[[], nn.Module], tensors: Mapping[str, Tensor], what: str) -> Any:
-        """The module that `build` makes, with the weights `tensors`, ready on the device.
+    def _loaded(
+        self, build: Callable[[], nn.Module], tensors: Mapping[str, Tensor], what: str, every_step: bool = False
+    ) -> Any:
+        """The module that `build` makes, with the weights `tensors`, ready on the device; only one that is run at `every_step`
+        is worth being compiled.
 
         Its `unread`, where it has any, are patterns of the keys that a checkpoint may have beside its own.
         """
         with torch.device("meta"):
             module = build()
         load_into(module, tensors, what, (*getattr(module, "unread", ()), "*.position_ids"))
-        place(module, self.device, self.runtime, self.layout)
+        place(module, self.device, self.runtime if every_step else replace(self.runtime, compile=False), self.layout)
         return module
 
 

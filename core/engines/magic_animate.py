@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..diffusion.sd15.clip import TextEncoder
 from ..diffusion.sd15.config import TemporalConfig, UNetConfig
 from ..diffusion.sd15.unet import ControlNet, Denoiser, ReferenceEncoder
-from ..errors import InvalidWeights
 from .catalog import CATALOG
-from .checkpoints import read, read_config
+from .checkpoints import configured, read
 from .clip_diffusion import ClipDiffusionEngine, Controls, Features, Published, Side, Take, without_wrappers
 
 ENFORCED = {"steps_offset": 1, "clip_sample": False}  # not in its configuration: its pipeline sets them
@@ -41,32 +42,33 @@ class MagicAnimateEngine(ClipDiffusionEngine):
         base = "stable-diffusion-v1-5"
         unet = self.spec.file(weights, f"{base}/unet/diffusion_pytorch_model")
         temporal = self.spec.file(weights, "temporal_attention/temporal_attention")
-        config = UNetConfig.from_json(
-            read_config(self.spec.file(weights, f"{base}/unet/config.json")),
-            temporal=self.published.temporal,
-            joint_norm=self.published.joint_norm,
-        )
+        network = self.spec.file(weights, f"{base}/unet/config.json")
+        own = {"temporal": self.published.temporal, "joint_norm": self.published.joint_norm}
         modules = {key: value for key, value in read(temporal, ("module.", "unet.")).items() if "motion_modules" in key}
         self.denoiser = self._loaded(
-            lambda: Denoiser(config), without_wrappers(read(unet) | modules), f"{unet.name} with {temporal.name}"
+            lambda: configured(network, lambda config: Denoiser(UNetConfig.from_json(config, **own))),
+            without_wrappers(read(unet) | modules),
+            f"{unet.name} with {temporal.name}",
+            every_step=True,
         )
-        self.appearance_encoder = self._load_part(weights, "appearance_encoder", ReferenceEncoder)
-        self.controlnet = self._load_part(weights, "densepose_controlnet", ControlNet)
+        self.appearance_encoder = self._load_part(
+            weights, "appearance_encoder", lambda config: ReferenceEncoder(UNetConfig.from_json(config))
+        )
+        self.controlnet = self._load_part(
+            weights,
+            "densepose_controlnet",
+            lambda config: ControlNet(UNetConfig.from_json(config), tuple(config["conditioning_embedding_out_channels"])),
+        )
         text = self.spec.file(weights, f"{base}/text_encoder/model")
-        config_of_text = read_config(self.spec.file(weights, f"{base}/text_encoder/config.json"))
-        self.text_encoder = self._loaded(lambda: TextEncoder(config_of_text), read(text), text.name)
-        self.empty_prompt = empty_prompt(
-            read_config(self.spec.file(weights, f"{base}/tokenizer/vocab.json")), config_of_text["max_position_embeddings"]
-        )
+        config_of_text = self.spec.file(weights, f"{base}/text_encoder/config.json")
+        self.text_encoder = self._loaded(lambda: configured(config_of_text, TextEncoder), read(text), text.name)
+        vocabulary = self.spec.file(weights, f"{base}/tokenizer/vocab.json")
+        self.empty_prompt = configured(vocabulary, lambda ids: empty_prompt(ids, self.text_encoder.positions))
 
-    def _load_part(self, weights: Path, name: str, kind: type[ReferenceEncoder] | type[ControlNet]):
+    def _load_part(self, weights: Path, name: str, build: Callable[[dict[str, Any]], nn.Module]):
         path = self.spec.file(weights, f"{name}/diffusion_pytorch_model")
-        file = read_config(self.spec.file(weights, f"{name}/config.json"))
-        config = UNetConfig.from_json(file)
-        if kind is ControlNet:
-            widths = tuple(file["conditioning_embedding_out_channels"])
-            return self._loaded(lambda: ControlNet(config, widths), read(path), f"{name}/{path.name}")
-        return self._loaded(lambda: ReferenceEncoder(config), read(path), f"{name}/{path.name}")
+        config = self.spec.file(weights, f"{name}/config.json")
+        return self._loaded(lambda: configured(config, build), read(path), f"{name}/{path.name}", every_step=True)
 
     def noise(self, frames: int, height: int, width: int, seed: int) -> Tensor:
         some = super().noise(self.spec.frames_multiple, height, width, seed)
@@ -111,9 +113,6 @@ class _Take(Take):
 
 
 def empty_prompt(vocabulary: dict[str, int], length: int) -> list[int]:
-    """The token ids of an empty prompt: its beginning, and its end to the full length. Raises `InvalidWeights`."""
-    try:
-        begin, end = vocabulary["<|startoftext|>"], vocabulary["<|endoftext|>"]
-    except KeyError as error:
-        raise InvalidWeights(f"The tokenizer's vocab.json lacks {error}.") from error
+    """The token ids of an empty prompt: its beginning, and its end to the full length."""
+    begin, end = vocabulary["<|startoftext|>"], vocabulary["<|endoftext|>"]
     return [begin] + [end] * (length - 1)

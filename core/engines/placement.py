@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from diffusers.hooks import apply_group_offloading, apply_layerwise_casting
 from torch import nn
 
 from ..diffusion import winograd
 from ..diffusion.attention import set_attention_backend
+from ..errors import InvalidRequest
 from .interface import Runtime
 
 KEPT_WHOLE = ("norm", "time_embedding")  # in sixteen bits: small, and the last tells what the rest computes in
@@ -51,8 +55,8 @@ def place(
     dtype = compute_dtype(device, runtime)
     # Not `module.to`: diffusers' own warns of a change of dtype, whatever is kept.
     nn.Module.to(module.eval().requires_grad_(False), dtype=dtype, memory_format=layout)
-    if device.type == "cpu" and dtype == torch.float32 and layout == torch.channels_last:
-        winograd.adopt(module)
+    if device.type == "cpu" and dtype == torch.float32 and layout == torch.channels_last and not runtime.compile:
+        winograd.adopt(module)  # its loop over tiles would be compiled tile by tile
     if runtime.precision == "float8":
         apply_layerwise_casting(module, torch.float8_e4m3fn, dtype, skip_modules_pattern=KEPT_WHOLE)
     if runtime.offload and device.type != "cpu":
@@ -70,5 +74,21 @@ def compile_parts(module: nn.Module) -> None:
     for part in module.children():
         if isinstance(part, nn.ModuleList):
             compile_parts(part)
-        else:
+        elif any(part.children()):  # a single layer is one kernel already
             part.compile()
+
+
+@contextmanager
+def compiling_named(runtime: Runtime) -> Iterator[None]:
+    """Turn what keeps networks from being compiled, which shows when they are first run, into `InvalidRequest`."""
+    if not runtime.compile:
+        yield
+        return
+    try:
+        yield
+    except torch._dynamo.exc.TorchDynamoException as error:
+        reason = str(error).partition("\n")[0]
+        raise InvalidRequest(
+            f"The networks cannot be compiled here: {reason}",
+            "Turn Compile off, or install what torch.compile needs: a C++ compiler, and Triton for a graphics card.",
+        ) from error

@@ -33,7 +33,7 @@ from .drawing import Checkpoint, Kept, fingerprint
 from .interface import FrameReady, OnProgress, PreviewReady, Reference, Runtime, StepDone, Working
 from .memory import freed_memory_kept, shortage_named
 from .pictures import to_tensor
-from .placement import choose
+from .placement import choose, compiling_named
 from .placement import place as put_on
 
 DECODED = 4  # frames that are decoded and sent at a time
@@ -52,6 +52,7 @@ class UnderstudyEngine:
 
     def load(self, device: str, weights: Path | None = None, runtime: Runtime = Runtime()) -> None:  # noqa: B008
         """See `Engine.load`. Its weights come with Understudy."""
+        self.runtime = runtime
         self.device, self.dtype = choose(device, runtime)
         self.model = Understudy()
         load_into(self.model, read(self.weights), self.weights.name)
@@ -71,7 +72,7 @@ class UnderstudyEngine:
         self.spec.check(settings, len(clip.people))
         mixed = torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
         short = shortage_named(f"A window of {settings.context_frames} frames")
-        with torch.inference_mode(), mixed, freed_memory_kept(), short:
+        with torch.inference_mode(), mixed, freed_memory_kept(), short, compiling_named(self.runtime):
             Drawing(self.model, self._window, clip, references, settings, on_progress, checkpoint).run(drawn)
 
 

@@ -87,12 +87,13 @@ class TextEncoder(nn.Module):
     def __init__(self, config: Mapping[str, Any]):
         super().__init__()
         tower = TowerConfig.from_json(config)
+        self.positions: int = config["max_position_embeddings"]
         self.text_model = nn.ModuleDict(
             {
                 "embeddings": nn.ModuleDict(
                     {
                         "token_embedding": nn.Embedding(config["vocab_size"], tower.width),
-                        "position_embedding": nn.Embedding(config["max_position_embeddings"], tower.width),
+                        "position_embedding": nn.Embedding(self.positions, tower.width),
                     }
                 ),
                 "encoder": Tower(tower),

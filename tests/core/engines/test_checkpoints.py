@@ -150,6 +150,12 @@ def test_what_is_no_checkpoint_at_all_is_refused(tmp_path):
             read(tmp_path / f"{name}.pth")
 
 
+def test_whole_numbers_in_place_of_weights_are_refused(weights):
+    weights["blocks.2.norm.bias"] = weights["blocks.2.norm.bias"].to(torch.int8)
+    with pytest.raises(InvalidWeights, match=r"a\.pth holds whole numbers, not weights, in blocks\.2\.norm\.bias"):
+        load_into(network(), weights, "a.pth")
+
+
 def test_a_configuration_is_read_or_refused_by_name(tmp_path):
     path = tmp_path / "config.json"
     with pytest.raises(InvalidWeights, match=r"config\.json is missing"):

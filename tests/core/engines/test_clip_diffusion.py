@@ -281,6 +281,34 @@ def test_a_file_of_another_family_is_refused(name, file, other, told, published,
         catalog.create(name).load("cpu", tmp_path / name, Runtime(precision="float32"))
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "other"),
+    [
+        ("animate-anyone", "stable-diffusion-v1-5/unet", "sd-vae-ft-mse"),
+        ("animate-anyone", "sd-vae-ft-mse", "stable-diffusion-v1-5/unet"),
+        ("champ", "image_encoder", "sd-vae-ft-mse"),
+        ("magic-animate", "MagicAnimate/densepose_controlnet", "MagicAnimate/appearance_encoder"),
+        ("magic-animate", "stable-diffusion-v1-5/text_encoder", "stable-diffusion-v1-5/unet"),
+    ],
+)
+def test_the_configuration_of_another_network_is_refused_by_name(name, file, other, published, tmp_path):
+    weights = tmp_path / name
+    shutil.copytree(published(name), weights)
+    shutil.copy(weights / other / "config.json", weights / file)
+    with pytest.raises(InvalidWeights, match=rf"{Path(file).name}/config\.json is not what this network needs.*Put the pub"):
+        catalog.create(name).load("cpu", weights, Runtime(precision="float32"))
+
+
+def test_only_what_every_step_runs_is_compiled(published, monkeypatch):
+    compiled = {}
+    monkeypatch.setattr(clip_diffusion, "place", lambda net, _, runtime, __: compiled.update({type(net): runtime.compile}))
+    for name in ("animate-anyone", "magic-animate"):
+        catalog.create(name).load("cpu", published(name), Runtime(precision="float32", compile=True))
+        chosen = {kind.__name__ for kind, is_compiled in compiled.items() if is_compiled}
+        assert chosen == ({"Denoiser"} if name == "animate-anyone" else {"Denoiser", "ControlNet", "ReferenceEncoder"})
+        compiled.clear()
+
+
 class Evil:
     def __reduce__(self):
         return print, ("run",)

@@ -4,7 +4,7 @@ from torch import nn
 from understudy.core.diffusion import winograd
 from understudy.core.engines import placement
 from understudy.core.engines.interface import Runtime
-from understudy.core.engines.placement import choose, compute_dtype, fastest, place
+from understudy.core.engines.placement import choose, compiling_named, compute_dtype, fastest, place
 from understudy.core.errors import InvalidRequest
 from understudy.core.protocol import PRECISION_BYTES, SETTING_CHOICES
 
@@ -77,8 +77,29 @@ def test_a_compiled_network_gives_the_same(image, monkeypatch):
     parts = nn.ModuleDict({"blocks": nn.ModuleList([network(), network()]), "last": nn.Conv2d(4, 4, 1)})
     place(parts, CPU, Runtime("float32", compile=True))
     found = parts["last"](parts["blocks"][1](parts["blocks"][0](image)))
-    assert len(compiled) == 3
+    assert len(compiled) == 2  # not the last: a single layer
     torch.testing.assert_close(found, parts["last"].forward(network()(network()(image))))
+
+
+class Doubled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.network = network()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * self.network(x).relu()
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # torch's own, of itself
+def test_what_keeps_a_network_from_being_compiled_is_told_with_what_to_do(image, monkeypatch):
+    import torch._inductor.config
+
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
+    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
+    runtime, parts = Runtime("float32", compile=True), nn.ModuleList([Doubled()])
+    place(parts, CPU, runtime)
+    with pytest.raises(InvalidRequest, match=r"cannot be compiled here: .*Turn Compile off"), compiling_named(runtime):
+        parts[0](image)
 
 
 def test_every_precision_has_a_size_and_auto_is_one_of_them():
