@@ -17,8 +17,9 @@ _OUT, _FILTER = 4, 3  # pixels a side
 _TILE = _OUT + _FILTER - 1
 _POINTS = (0.0, math.sqrt(0.5), -math.sqrt(0.5), math.sqrt(2), -math.sqrt(2))  # and infinity
 _NARROWEST = 128  # channels: in fewer the transforms cost more than they save
-_FEWEST = 32  # tiles: for fewer the transform of the filters does
+_FEWEST, _LEAST = 12, 10_240  # tiles, and tiles times channels: for fewer the transform of the filters does
 _TILES, _CACHED = 128, 1 << 20  # so many tiles (and filters) at a time, or more while there are no more values than that
+_KEPT = 1 << 22  # values of transformed filters that are kept for the next tiles; of more each group of tiles makes its own
 
 
 def _transforms() -> tuple[Tensor, Tensor, Tensor]:
@@ -53,13 +54,14 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     at_once = max(_TILES, _CACHED // (_TILE**2 * channels))
     band = min(lines, max(1, at_once // columns))
     pictures = max(1, at_once // (band * columns))
+    parts = weight.split(at_once)
+    kept = [_of_filters(part) for part in parts] if _TILE**2 * channels * len(weight) <= _KEPT else None
     for some, drawn in zip(rearrange(x, "b c h w -> b h w c").split(pictures), out.split(pictures), strict=True):
         tiles = nn.functional.pad(some, spare).unfold(1, _TILE, _OUT).unfold(2, _TILE, _OUT)
         for within, goal in zip(tiles.split(band, 1), drawn.split(band * _OUT, 1), strict=True):
             values = _BY_TILE @ rearrange(within, "b l k c y x -> (b l k) (y x) c")
-            for filters, part in zip(weight.split(at_once), goal.split(at_once, -1), strict=True):
-                of_filters = _BY_FILTER @ rearrange(filters, "o c y x -> o (y x) c")
-                products = rearrange(values, "n p c -> p n c") @ rearrange(of_filters, "o p c -> p c o")
+            for filters, part in zip(kept or map(_of_filters, parts), goal.split(at_once, -1), strict=True):
+                products = rearrange(values, "n p c -> p n c") @ rearrange(filters, "o p c -> p c o")
                 results = _BY_RESULT @ rearrange(products, "p n o -> n p o")
                 part.copy_(rearrange(results, "(b l k) (y x) o -> b (l y) (k x) o", b=len(some), k=columns, y=_OUT))
     if bias is not None:
@@ -67,12 +69,17 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return rearrange(out[:, :height, :width], "b h w c -> b c h w")
 
 
+def _of_filters(weight: Tensor) -> Tensor:
+    """Filters [o, c, 3, 3] at the points, [o, 36, c]."""
+    return _BY_FILTER @ rearrange(weight, "o c y x -> o (y x) c")
+
+
 class Convolution(nn.Conv2d):
     """A convolution with the parameters of another, done so where it is faster: on large maps [B, C, H, W] of many channels."""
 
     def forward(self, x: Tensor) -> Tensor:
         tiles = len(x) * math.ceil(x.shape[2] / _OUT) * math.ceil(x.shape[3] / _OUT)
-        if tiles < _FEWEST or torch.is_grad_enabled():
+        if tiles < _FEWEST or tiles * min(self.weight.shape[:2]) < _LEAST or torch.is_grad_enabled():
             return super().forward(x)
         return convolve(x, self.weight, self.bias)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..diffusion.sd15.clip import TextEncoder
 from ..diffusion.sd15.config import TemporalConfig, UNetConfig
-from ..diffusion.sd15.unet import ControlNet, Denoiser, ReferenceEncoder
+from ..diffusion.sd15.unet import ControlNet, Denoiser, ReferenceEncoder, Residuals
 from .catalog import CATALOG
 from .checkpoints import configured, read
 from .clip_diffusion import ClipDiffusionEngine, Controls, Features, Published, Side, Take, without_wrappers
@@ -93,6 +93,7 @@ class _Take(Take):
     def begin_step(self, t: float) -> None:
         engine = self._engine
         self._t, self._embedding = t, engine.denoiser.embed(t)
+        self._controlled: dict[int, list[Tensor]] = {}
         written = engine.as_written(engine.appearance_encoder(self._reference, t, self._text))
         if engine.published.reference == "midup":
             written[: engine.denoiser.transformers_down] = [None] * engine.denoiser.transformers_down
@@ -100,8 +101,7 @@ class _Take(Take):
 
     def predict(self, latents: Tensor, frames: list[int], count: int, guided: bool) -> tuple[Tensor, Tensor | None]:
         denoiser = self._engine.denoiser
-        (embedded,) = self._features(frames)
-        control = self._engine.controlnet(latents, embedded, self._t, self._read_by_control)
+        control = self._control(latents, frames)
         sees = Side(self._read, self._bank).sees(self._embedding, count)
         if not guided:
             return denoiser(latents, sees, control=control), None
@@ -110,6 +110,19 @@ class _Take(Take):
             return denoiser(latents, sees, control=control), denoiser(latents, without, control=control)
         down = denoiser.begin(latents, without, control=control)  # nothing reads the reference yet: the same for both
         return denoiser.finish(*down, sees), denoiser.finish(*down, without)
+
+    def _control(self, latents: Tensor, frames: list[int]) -> Residuals:
+        """What the ControlNet adds to these windows. It reads each frame by itself: those that overlap with the last call's
+        are not read again."""
+        fresh = {frame: row for row, frame in enumerate(frames) if frame not in self._controlled}
+        if fresh:
+            (embedded,) = self._features(list(fresh))
+            read = self._engine.controlnet(latents[list(fresh.values())], embedded, self._t, self._read_by_control)
+            for frame, *parts in zip(fresh, *(level.split(1) for level in (*read.skips, read.mid)), strict=True):
+                self._controlled[frame] = parts
+        self._controlled = {frame: self._controlled[frame] for frame in frames}
+        *skips, mid = (torch.cat(parts) for parts in zip(*map(self._controlled.get, frames), strict=True))
+        return Residuals(skips, mid)
 
 
 def empty_prompt(vocabulary: dict[str, int], length: int) -> list[int]:

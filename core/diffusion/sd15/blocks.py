@@ -88,10 +88,11 @@ class Resnet(ResnetBlock2D):
 
     def forward(self, x: Tensor, sees: Sees) -> Tensor:
         frames = sees.frames if self.joint else 1
-        h = self.conv1(nn.functional.silu(self.norm1(x, frames)))
-        h = h + self.time_emb_proj(nn.functional.silu(sees.embedding))[:, :, None, None]
-        h = self.conv2(nn.functional.silu(self.norm2(h, frames)))
-        return h + (x if self.conv_shortcut is None else self.conv_shortcut(x))
+        h = self.conv1(nn.functional.silu(self.norm1(x, frames), inplace=True))
+        h += self.time_emb_proj(nn.functional.silu(sees.embedding))[:, :, None, None]
+        h = self.conv2(nn.functional.silu(self.norm2(h, frames), inplace=True))
+        h += x if self.conv_shortcut is None else self.conv_shortcut(x)
+        return h
 
 
 class SpatialBlock(nn.Module):
@@ -213,7 +214,8 @@ class TemporalTransformer(nn.Module):
         self.proj_out = nn.Linear(width, channels)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        tokens = self.proj_in(rearrange(self.norm(x), "(b t) c h w -> (b h w) t c", t=frames))
+        tokens = project(self.proj_in, self.norm(x))  # where channels come last, faster than after the turn to pixels
+        tokens = rearrange(tokens, "(b t) n c -> (b n) t c", t=frames).contiguous()
         for block in self.transformer_blocks:
             tokens = block(tokens)
         return x + rearrange(self.proj_out(tokens), "(b h w) t c -> (b t) c h w", h=x.shape[2], w=x.shape[3])

@@ -32,8 +32,9 @@ def test_reference_attention_reads_the_reference_of_its_own_row():
         torch.testing.assert_close(together[row : row + 1], alone, atol=1e-5, rtol=1e-4)
 
 
-def test_every_kernel_gives_the_same(chosen_backend):
-    query, key, value = torch.randn(3, 2, 4, 20, 16).unbind(0)
+@pytest.mark.parametrize(("tokens", "channels"), [(20, 16), (300, 16), (300, 5)])
+def test_every_kernel_gives_the_same(tokens, channels, chosen_backend):
+    query, key, value = torch.randn(3, 2, 4, tokens, channels).unbind(0)
     results = []
     for name in ("auto", "matmul", "sdpa"):
         chosen_backend(name)

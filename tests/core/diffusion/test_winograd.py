@@ -57,5 +57,5 @@ def test_a_map_of_few_tiles_is_convolved_as_ever(monkeypatch):
     monkeypatch.setattr(winograd, "convolve", lambda x, *_: asked.append(x.shape) or x)
     with torch.inference_mode():
         layer(torch.zeros(1, 128, 8, 8))
-        layer(torch.zeros(8, 128, 8, 8))
-    assert asked == [(8, 128, 8, 8)]
+        layer(torch.zeros(8, 128, 16, 16))
+    assert asked == [(8, 128, 16, 16)]

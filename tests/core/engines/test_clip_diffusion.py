@@ -158,7 +158,8 @@ def test_on_a_device_of_its_own_as_many_windows_as_fit_are_taken_at_once(engine,
 
 def test_what_stays_the_same_is_computed_once(engine, waving, monkeypatch):
     """Of a job of two steps and two windows: text and control features once, the reference once or, where it is written at
-    each time, once a step; its keys and values for neither window nor half again."""
+    each time, once a step; its keys and values for neither window nor half again; what a ControlNet adds once a frame and
+    step."""
     asked = settings(engine, context_layout="aligned", context_overlap=2)
     counts = Counter()
 
@@ -174,6 +175,9 @@ def test_what_stays_the_same_is_computed_once(engine, waving, monkeypatch):
     encoders = [name for name in ("reference_encoder", "appearance_encoder") if hasattr(engine, name)]
     hooks = [rows("reference", getattr(engine, encoders[0]))]
     has_guiders = hasattr(engine, "guider_networks")
+    if not has_guiders:
+        control = engine.controlnet.register_forward_pre_hook(lambda _, inputs: counts.update(residuals=len(inputs[0])))
+        hooks.append(control)
     hooks.append(rows("control", engine.guider_networks[0] if has_guiders else engine.controlnet.controlnet_cond_embedding))
     run(engine, waving, asked)
     for hook in hooks:
@@ -182,6 +186,7 @@ def test_what_stays_the_same_is_computed_once(engine, waving, monkeypatch):
     assert counts["bank"] == counts["reference"] == times
     shown = 2 * asked.context_frames if has_guiders and engine.guides_windows else len(waving)
     assert counts["control"] == shown and counts["text"] <= 2
+    assert counts["residuals"] == (0 if has_guiders else asked.steps * len(waving))
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float8"])
