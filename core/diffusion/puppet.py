@@ -18,6 +18,7 @@ from torch import Tensor
 from .body import HEAD, NEIGHBOURS, PART_COUNT, PARTS, Body
 from .body_map import MAP_CHANNELS, Spots, blend, direction, spots_of
 from .fill import fill
+from .skirt import hang, skirts_of
 
 WARP_CHANNELS = 5  # colour (3), matte, whether the reference shows this very spot
 DETAIL_CHANNELS = WARP_CHANNELS + MAP_CHANNELS
@@ -39,12 +40,14 @@ class Puppet:
     """R references cut into parts.
 
     body [R]; colours f32 [R, P, H, W, 4]: each part's, 0..1, carried on to where it is hidden, and its own matte;
-    outlines f32 [R, P, H, W, 2]: its matte, and whether the reference tells it here, where another part may be in front
+    outlines f32 [R, P, H, W, 2]: its matte, and whether the reference tells it here, where another part may be in front;
+    skirts: what hangs between the legs (`skirt`)
     """
 
     body: Body
     colours: Tensor
     outlines: Tensor
+    skirts: Tensor
 
 
 def cut_out(pictures: Tensor, mattes: Tensor, body: Body) -> Puppet:
@@ -70,12 +73,13 @@ def cut_out(pictures: Tensor, mattes: Tensor, body: Body) -> Puppet:
     flat = torch.zeros(count * PART_COUNT * pixels, device=rank.device)
     flat[(spots.body * PART_COUNT + spots.part) * pixels + spots.pixel] = mask.float()
     masks, mattes = flat.view(count, PART_COUNT, 1, height, width), mattes[:, None]
+    skirts = skirts_of(pictures, mattes[:, 0], body)
     solid, anything = masks * (mattes > 0.95), (mattes > 0.95).float()
     solid = torch.where(solid.amax((3, 4), keepdim=True) > 0, solid, anything)  # a part that is not shown is as what is near
     colours = fill(pictures[:, None].expand(-1, PART_COUNT, -1, -1, -1).flatten(0, 1), solid.flatten(0, 1))
     sprites = torch.cat((colours.unflatten(0, (count, PART_COUNT)), masks * mattes), 2)
     outlines = torch.cat((masks * mattes, torch.maximum(masks, 1 - mattes)), 2)
-    return Puppet(body, *(part.permute(0, 1, 3, 4, 2).contiguous() for part in (sprites, outlines)))
+    return Puppet(body, *(part.permute(0, 1, 3, 4, 2).contiguous() for part in (sprites, outlines)), skirts)
 
 
 def lay_over(puppet: Puppet, source: Tensor, body: Body, spots: Spots, width: int, height: int) -> tuple[Tensor, Tensor]:
@@ -99,10 +103,14 @@ def lay_over(puppet: Puppet, source: Tensor, body: Body, spots: Spots, width: in
     mean, matte = blend(torch.cat((colour, known[:, None], at), -1), cover, spots, len(source), width * height)
     values = torch.cat((mean, matte[:, None]), -1)
     colour, known, where, matte = rearrange(values, "(n h w) c -> n c h w", h=height, w=width).split((3, 1, 2, 1), 1)
+    # Between the legs, where neither of them brought anything along.
+    cloth, hung = hang(puppet.skirts[source], body, width, height).split((3, 1), 1)
+    hung = hung * (matte < 0.5)
+    colour, known, matte = torch.lerp(colour, cloth, hung), torch.lerp(known, _ALIKE * hung, hung), torch.maximum(matte, hung)
     closed = _closed(matte)
     colour = fill(colour, (matte > 0.5).float())
     warp = torch.cat((colour * closed + 0.5 * (1 - closed), closed, known * matte), 1)
-    return warp, torch.where(matte > 0.5, where, -1.0)
+    return warp, torch.where((matte > 0.5) & (hung < 0.5), where, -1.0)
 
 
 def _outline(puppet: Puppet, body: Body, spots: Spots, who: Tensor) -> Tensor:
