@@ -32,6 +32,7 @@ _ASIDE = 0.05  # product of the sines of two angles from which on they look to o
 # Seen from the side a head is that much longer than from the front, and its middle that far behind, radii; a torso's outline,
 # with what is worn, is that much deeper than the capsule's. Set by the silhouettes of people of the training set.
 _LONGER, _BEHIND, _DEEPER = 0.2, 0.15, 0.15
+_NARROW = 0.65  # a head's width over its depth, under the hair
 _TO_CROWN = 1.5  # how much rather the back of a head is as the crown than as what is nearest on the rim
 
 
@@ -165,9 +166,11 @@ class _Places:
         places = self._along(part, angle.sin() * spots.u.abs().clamp(min=1))
         seen = (angle.cos() + 0.1).clamp(0, 0.2) * 5
 
-        # The head turns as a ball does, in the reference's own frame.
-        own = (self.frame @ spots.normal[self.head, :, None])[:, :, 0] * torch.tensor([sign, 1, 1], device=angle.device)
-        flat, away = (self.other_frame.transpose(1, 2) @ own[:, :, None])[:, :, 0].split((2, 1), 1)
+        # The head turns as an egg does, in the reference's own frame.
+        mirror = torch.tensor([sign, 1, 1], device=angle.device)
+        own, outward = (mirror * part for part in _on_skull(self.frame, spots.normal[self.head]))
+        flat = (own[:, None] @ self.other_frame)[:, 0, :2]
+        away = (outward[:, None] @ self.other_frame)[:, 0, 2:]
         seen[self.head] = (0.1 - away[:, 0]).clamp(0, 0.2) * 5
         # What is behind is looked for on the rim, towards the crown: hair rather than face.
         away = away.clamp(min=0)
@@ -211,6 +214,21 @@ class _Places:
         who = self.who[self.head]
         places[self.head] = self.reference.ends[who, HEAD, 0] + offsets * self.reference.radii[who, HEAD, :1]
         return places
+
+
+def _on_skull(frame: Tensor, ball: Tensor) -> tuple[Tensor, Tensor]:
+    """Where rays through a ball [M, 3], camera space, meet a head that is narrower than it, and the normals there: in the
+    head's own `frame` [M, 3, 3]. What misses the head is as far beside its outline as it was."""
+    narrow = torch.tensor([_NARROW, 1, 1], device=ball.device)
+    start = (frame[:, :, :2] @ ball[:, :2, None])[:, :, 0]  # in the picture's plane through the head's middle
+    ray = frame[:, :, 2]
+    along, origin = ray / narrow, start / narrow  # here the head is a ball
+    b, a = (along * origin).sum(1, keepdim=True), (along**2).sum(1, keepdim=True)
+    root = (b**2 - a * ((origin**2).sum(1, keepdim=True) - 1)).clamp(min=0).sqrt()
+    met = torch.nn.functional.normalize(origin - (b + root) / a * along, dim=1)
+    beside = start - met * narrow
+    beside = beside - (beside * ray).sum(1, keepdim=True) * ray
+    return met * narrow + beside, torch.nn.functional.normalize(met / narrow, dim=1)
 
 
 def _facing_alike(one: Tensor, other: Tensor) -> Tensor:

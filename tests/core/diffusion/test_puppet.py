@@ -85,6 +85,18 @@ def test_a_head_seen_from_behind_has_the_colour_of_its_crown_not_of_its_face(per
     assert front[1, y + 1, x] > 0.9 and back[0, y + 1, x] > 0.9
 
 
+def test_a_face_is_seen_from_the_side_too(person):
+    reference, target = person(), person(math.pi / 2)
+    _, matte = painted(reference)
+    middle, radius = reference.ends[0, HEAD, 0], reference.radii[0, HEAD, 0]
+    face = ((torch.arange(WIDTH) + 0.5 - middle[0]).abs() < 0.55 * radius).float().expand(1, 1, HEIGHT, WIDTH)
+    warp = laid_as(torch.cat((face, 1 - face, 0 * face), 1), matte, reference, target)
+    (x, y), radius = target.ends[0, HEAD, 0].tolist(), target.radii[0, HEAD, 0].item()
+    ahead = math.copysign(1, target.frame[0, 2, 0].item())
+    face, hair = (warp[:2, int(y), int(x + ahead * at * radius)] for at in (0.7, 0.1))
+    assert face[0] > 0.8 and hair[1] > 0.8
+
+
 def test_a_head_that_looks_the_other_way_has_the_mirrored_outline(person):
     reference, target = person(0.9), person(-0.9)
     picture, matte = painted(reference)
