@@ -10,7 +10,7 @@ from .fill import fill
 _LEVEL = 0.46  # of a matte: where its outline is
 _GENTLEST = 0.1  # the least change from pixel to pixel that is still an outline's
 _UNSURE, _SURE = 0.3, 0.7  # mattes between which a drawn colour begins to be believed
-_COARSE = 16  # pixels: the colours of spots so large are the networks', what is finer is the reference's
+_COARSE = 16  # pixels: how light spots so large are is the networks', their hue and all that is finer the reference's
 _SHOWN = 0.2  # from here on a spot's detail is the reference's; that of a mirror image counts
 
 
@@ -41,11 +41,12 @@ def _outline(matte: Tensor) -> Tensor:
 
 
 def _with_detail(colours: Tensor, outline: Tensor, detail: Tensor) -> Tensor:
-    """Patterns and edges as the reference has them, which an average over what could be there blurs."""
+    """Hues, patterns and edges as the reference has them: an average over what could be there is duller, and blurred."""
     laid, cover, shown = detail[:, :3], detail[:, 3:4], detail[:, 4:5]
     copied = ((shown > _SHOWN) & (cover > 0.9) & (outline > 0.9)).float()
     difference = laid - colours
     coarse = torch.nn.functional.avg_pool2d(torch.cat((difference * copied, copied), 1), _COARSE, ceil_mode=True)
     coarse = torch.nn.functional.interpolate(coarse, size=difference.shape[2:], mode="bilinear")
     mean, weight = coarse.split((3, 1), 1)
-    return (colours + copied * (difference - mean / weight.clamp(min=1e-3))).clamp(0, 1)
+    lighter = mean.mean(1, keepdim=True) / weight.clamp(min=1e-3)
+    return (colours + copied * (difference - lighter)).clamp(0, 1)

@@ -33,16 +33,17 @@ def test_a_sure_outline_stays_where_it_is():
     torch.testing.assert_close(figure, 0.5 * outline.expand(-1, 3, -1, -1))
 
 
-def test_detail_is_the_references_where_it_is_shown_and_the_colours_are_those_drawn():
+def test_detail_and_hue_are_the_references_where_it_is_shown_and_the_light_is_that_drawn():
     drawn = torch.full((1, 3, SIZE, SIZE), 0.4)
     detail = nothing_laid()
     stripes = (torch.arange(SIZE) % 4 < 2).float() * 0.2
-    detail[:, :3], detail[:, 3] = 0.6 + stripes, 1  # brighter than what is drawn
+    redder = torch.tensor([0.1, -0.05, -0.05]).view(3, 1, 1)
+    detail[:, :3], detail[:, 3] = 0.6 + stripes + redder, 1  # brighter than what is drawn
     detail[..., : SIZE // 2, :][:, 4] = 1  # the upper half is shown
     figure, outline = finish(drawn, torch.ones(1, 1, SIZE, SIZE), detail)
     assert (outline == 1).all()
     upper, lower = figure.split(SIZE // 2, 2)
-    torch.testing.assert_close(upper, (0.3 + stripes).expand(1, 3, SIZE // 2, SIZE), atol=1e-4, rtol=0)
+    torch.testing.assert_close(upper, (0.3 + stripes + redder).expand(1, 3, SIZE // 2, SIZE), atol=1e-4, rtol=0)
     torch.testing.assert_close(lower, drawn[:, :, SIZE // 2 :])
 
 
