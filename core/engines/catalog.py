@@ -132,19 +132,18 @@ class EngineSpec(EngineTraits):
 
 _SCHEDULERS = ("ddim", "dpm++", "lcm", "tcd")
 _ALIGNED = {"context_layout": "aligned", "context_fusion": "triangle"}
-_PRESETS: dict[str, dict[str, Any]] = {
-    "exact": {},
-    "fast": {**_ALIGNED, "scheduler": "dpm++", "steps": 15, "guidance_share": 0.6},
-    "draft": {
-        **_ALIGNED,
-        "scheduler": "dpm++",
-        "steps": 8,
-        "guidance_share": 0.25,
-        "width": 384,
-        "height": 512,
-        "decoder": "tiny",
-    },
-}
+_DRAFT_SIDE = 384  # pixels: the shorter
+
+
+def _presets(width: int, height: int) -> dict[str, dict[str, Any]]:
+    """Those of an engine that is published at that size, whose shape the drafts keep."""
+    wide, high = (round(side * _DRAFT_SIDE / min(width, height) / 8) * 8 for side in (width, height))
+    draft = {"steps": 8, "guidance_share": 0.25, "width": wide, "height": high, "decoder": "tiny"}
+    return {
+        "exact": {},
+        "fast": {**_ALIGNED, "scheduler": "dpm++", "steps": 15, "guidance_share": 0.6},
+        "draft": {**_ALIGNED, "scheduler": "dpm++", **draft},
+    }
 
 
 def _published(
@@ -171,7 +170,7 @@ def _published(
         reads_prompt=False,
         max_people=1,
         defaults=GenerationSettings(engine=name, **(usual | settings)),
-        presets=_PRESETS,
+        presets=_presets(settings["width"], settings["height"]),
         schedulers=_SCHEDULERS,
         files=files,
         fixed=("background",),  # drawn with the people, as in the reference

@@ -36,7 +36,12 @@ def fastest(device: torch.device | str) -> str:
 
 
 def choose(device: str, runtime: Runtime) -> tuple[torch.device, torch.dtype]:
-    """Where and in what an engine computes; the attention kernel is chosen for the process, which holds one engine."""
+    """Where and in what an engine computes; the attention kernel is chosen for the process, which holds one engine.
+
+    Raises `InvalidRequest` for what there is not here.
+    """
+    if runtime.precision == "float8" and device.startswith("mps"):
+        raise InvalidRequest("Apple's graphics processors have no eight-bit floats.", "Choose float16 as the precision.")
     set_attention_backend("matmul" if runtime.plain else runtime.attention)
     return torch.device(device), compute_dtype(torch.device(device), runtime)
 

@@ -53,6 +53,18 @@ def test_what_each_preset_changes_is_a_valid_setting():
         SPEC.settings("best")
 
 
+@pytest.mark.parametrize("name", [name for name in catalog.CATALOG if name != "understudy"])
+def test_a_draft_keeps_the_shape_of_what_is_published_and_takes_a_seventh_of_the_work_at_most(name):
+    spec = catalog.find(name)
+    exact, draft = spec.settings("exact"), spec.settings("draft")
+    assert draft.width / draft.height == pytest.approx(exact.width / exact.height, rel=0.01)
+
+    def work(settings) -> int:
+        return (settings.steps + settings.guided_steps) * settings.width * settings.height
+
+    assert work(exact) >= 7 * work(draft)
+
+
 def test_an_engine_that_lacks_weights_says_all_that_is_missing_at_once(tmp_path):
     files = tuple(WeightsFile((name,), "example.org") for name in ("unet", "vae/config.json"))
     spec = dataclasses.replace(SPEC, files=files)

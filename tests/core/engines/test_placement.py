@@ -23,6 +23,8 @@ def test_the_precision_and_the_attention_kernel_that_are_asked_for_are_chosen(mo
     monkeypatch.undo()
     with pytest.raises(InvalidRequest, match="no attention kernel called 'fastest'"):
         choose("cpu", Runtime(attention="fastest"))
+    with pytest.raises(InvalidRequest, match=r"no eight-bit floats.*float16"):
+        choose("mps", Runtime("float8"))
 
 
 @pytest.fixture
