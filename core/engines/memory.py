@@ -50,6 +50,10 @@ def freed_memory_kept() -> Iterator[None]:
         library.malloc_trim(0)
 
 
+# How the allocator for CPUs and the mapping of files put it, Apple's and that of pinned memory, and CUDA's libraries.
+_SHORTAGES = ("allocate memory", "out of memory", "ALLOC_FAILED")
+
+
 @contextmanager
 def shortage_named(what: str) -> Iterator[None]:
     """Turn every way of running out of memory into `OutOfMemory`, saying `what` does not fit."""
@@ -57,6 +61,6 @@ def shortage_named(what: str) -> Iterator[None]:
         yield
     except Exception as error:
         known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if known or "allocate memory" in str(error):  # so the allocator for CPUs and the mapping of files put it
+        if known or any(sign in str(error) for sign in _SHORTAGES):
             raise OutOfMemory(f"{what} does not fit in memory.") from error
         raise

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from diffusers.hooks import apply_group_offloading, apply_layerwise_casting
+from diffusers.hooks import apply_layerwise_casting
 from torch import nn
 
 from ..diffusion import winograd
 from ..diffusion.attention import set_attention_backend
 from ..errors import InvalidRequest
 from .interface import Runtime
+from .offload import offload
 
 KEPT_WHOLE = ("norm", "time_embedding")  # in sixteen bits: small, and the last tells what the rest computes in
 COMPILED_FORMS = 64  # of one block's code: for every width, with and without a reference
@@ -42,6 +43,8 @@ def choose(device: str, runtime: Runtime) -> tuple[torch.device, torch.dtype]:
     """
     if runtime.precision == "float8" and device.startswith("mps"):
         raise InvalidRequest("Apple's graphics processors have no eight-bit floats.", "Choose float16 as the precision.")
+    if runtime.offload and runtime.compile and device != "cpu":
+        raise InvalidRequest("Networks whose weights come and go cannot be compiled.", "Turn Offload or Compile off.")
     set_attention_backend("matmul" if runtime.plain else runtime.attention)
     return torch.device(device), compute_dtype(torch.device(device), runtime)
 
@@ -65,8 +68,7 @@ def place(
     if runtime.precision == "float8":
         apply_layerwise_casting(module, torch.float8_e4m3fn, dtype, skip_modules_pattern=KEPT_WHOLE)
     if runtime.offload and device.type != "cpu":
-        stream = device.type == "cuda"  # the next layer's weights come while this one computes
-        apply_group_offloading(module, device, offload_type="leaf_level", use_stream=stream)
+        offload(module, device)
     else:
         module.to(device)
     if runtime.compile:

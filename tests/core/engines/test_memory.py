@@ -12,7 +12,9 @@ def test_running_out_of_memory_is_named_however_it_shows():
     with pytest.raises(OutOfMemory, match="The window does not fit in memory"), shortage_named("The window"):
         torch.empty(2**55)  # what the allocator for CPUs raises is a mere RuntimeError
     mapping = RuntimeError("unable to mmap 20983956 bytes from file <w.safetensors>: Cannot allocate memory (12)")
-    for error in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), mapping):
+    apple = RuntimeError("MPS backend out of memory (MPS allocated: 18.04 GB). Tried to allocate 256 bytes on private pool.")
+    library = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+    for error in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), mapping, apple, library):
         with pytest.raises(OutOfMemory, match="The window"), shortage_named("The window"):
             raise error
 

@@ -25,6 +25,8 @@ def test_the_precision_and_the_attention_kernel_that_are_asked_for_are_chosen(mo
         choose("cpu", Runtime(attention="fastest"))
     with pytest.raises(InvalidRequest, match=r"no eight-bit floats.*float16"):
         choose("mps", Runtime("float8"))
+    with pytest.raises(InvalidRequest, match=r"come and go cannot be compiled.*Turn Offload or Compile off"):
+        choose("cuda", Runtime(offload=True, compile=True))
 
 
 @pytest.fixture
