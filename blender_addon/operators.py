@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
-from ..core.errors import JobNotFound, NoArmature, UnderstudyError
+from ..core.errors import JobNotFound, UnderstudyError
 from ..core.pose import openpose_json
 from . import part_export, people, plan, timer
 from .demo import DemoScene
@@ -16,9 +16,9 @@ from .plates import AddPlate
 from .preferences import ROOT, preferences
 from .properties import find_engine
 from .record import TakeRecord, find_unfinished
-from .reference import render_reference
+from .reference_operators import ChooseReference, RenderReference
 from .sampling import sample
-from .sequencer import path_for_blend
+from .sequencer import ShowTake
 from .server_control import ServerState, server
 from .server_process import LOG_NAME
 from .session import Phase, session
@@ -39,23 +39,6 @@ def _wait_property():
     return bpy.props.BoolProperty(
         name="Wait", description="Return when it is done, not at once; for scripts", options={"SKIP_SAVE", "HIDDEN"}
     )
-
-
-class _PersonOperator:
-    """An operator on the active person, or on a new one for the active armature where the list is empty."""
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        if nobody := people.find_nobody(context):
-            cls.poll_message_set(str(nobody))  # type: ignore[attr-defined]
-        return nobody is None
-
-    def person(self, context: bpy.types.Context):
-        """Raises `NoArmature`."""
-        person = people.active_person(context) or people.add_person(context, people.active_armature(context))
-        if person.armature is None:
-            raise NoArmature("The person has no armature.", "Pick one in the list.")
-        return person
 
 
 class AddPerson(bpy.types.Operator):
@@ -90,33 +73,6 @@ class RemovePerson(bpy.types.Operator):
         settings = context.scene.understudy
         settings.people.remove(settings.active_person)
         settings.active_person = max(0, min(settings.active_person, len(settings.people) - 1))
-        return {"FINISHED"}
-
-
-class RenderReference(_PersonOperator, bpy.types.Operator):
-    """Draw this character alone, through the scene's camera at the current frame, and use the picture as the reference"""
-
-    bl_idname = "understudy.render_reference"
-    bl_label = "Render Reference"
-    bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context):
-        if context.scene.camera is None:
-            cls.poll_message_set("The scene has no camera that sees the character")
-            return False
-        return super().poll(context)
-
-    def execute(self, context):
-        settings = context.scene.understudy
-        size = settings.width, settings.height
-        try:
-            person = self.person(context)
-            drawn = people.to_sample(person.armature)
-            path = render_reference(context.scene, drawn, size, preferences().takes() / "references")
-        except UnderstudyError as error:
-            return _fail(self, error)
-        person.reference = path_for_blend(path)
         return {"FINISHED"}
 
 
@@ -466,7 +422,8 @@ class OpenPreferences(bpy.types.Operator):
 
 CLASSES = (
     AddPerson, RemovePerson,
-    RenderReference, UseSceneSize, AddPlate, Generate, ResumeTake, Cancel, CopyMissingWeights, ExportClip, DemoScene,
+    RenderReference, ChooseReference, UseSceneSize, AddPlate, Generate, ResumeTake, Cancel, ShowTake,
+    CopyMissingWeights, ExportClip, DemoScene,
     StartServer, StopServer, CreateEnvironment,
     CheckEnvironment, CancelEnvironment, OpenLog, OpenPreferences,
 )  # fmt: skip

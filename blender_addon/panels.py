@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import bpy
 
 from ..core.errors import (
@@ -24,29 +26,40 @@ from .bones_panel import draw_bones
 from .environment_control import environment
 from .layout import draw_lines, wrap
 from .pictures import icon_of
-from .preferences import preferences
+from .preferences import draw_online_leave, preferences
 from .properties import DRAWING, RUNNING, UnderstudyPerson, find_engine
 from .server_control import ServerState, server
 from .session import session
 
-Fix = tuple[str, str, str]
-"""A button that mends an error: operator, label, icon."""
-_LOG: Fix = ("understudy.open_log", "Open Log", "TEXT")
-_PREFERENCES: Fix = ("understudy.open_preferences", "Open Preferences", "PREFERENCES")
+
+class Fix(NamedTuple):
+    """A button that mends an error. `lacking`: for the person who lacks a reference."""
+
+    operator: str
+    label: str
+    icon: str
+    lacking: bool = False
+
+
+_LOG = Fix("understudy.open_log", "Open Log", "TEXT")
+_PREFERENCES = Fix("understudy.open_preferences", "Open Preferences", "PREFERENCES")
 FIXES: dict[type[UnderstudyError], tuple[Fix, ...]] = {
-    EnvironmentMissing: (("understudy.open_preferences", "Set Up the Environment", "PREFERENCES"),),
+    EnvironmentMissing: (Fix("understudy.open_preferences", "Set Up the Environment", "PREFERENCES"),),
     ServerStartFailed: (_LOG, _PREFERENCES),
-    ServerUnreachable: (("understudy.start_server", "Start Server", "PLAY"),),
+    ServerUnreachable: (Fix("understudy.start_server", "Start Server", "PLAY"),),
     Unauthorized: (_PREFERENCES,),
-    NotHumanoid: (("understudy.show_bones", "Map the Bones by Hand", "BONE_DATA"),),
+    NotHumanoid: (Fix("understudy.show_bones", "Map the Bones by Hand", "BONE_DATA"),),
     JobFailed: (_LOG,),
     WorkerDied: (_LOG,),
     InvalidWeights: (
-        ("understudy.copy_missing_weights", "Copy the List", "COPYDOWN"),
-        ("understudy.open_preferences", "Choose the Weights Folder", "PREFERENCES"),
+        Fix("understudy.copy_missing_weights", "Copy the List", "COPYDOWN"),
+        Fix("understudy.open_preferences", "Choose the Weights Folder", "PREFERENCES"),
     ),
-    InvalidReference: (("understudy.render_reference", "Render Reference", "RENDER_STILL"),),
-    NoPlate: (("understudy.add_plate", "Add a Film or Pictures", "FILEBROWSER"),),
+    InvalidReference: (
+        Fix("understudy.render_reference", "Render Reference", "RENDER_STILL", lacking=True),
+        Fix("understudy.choose_reference", "Choose a Picture", "FILEBROWSER", lacking=True),
+    ),
+    NoPlate: (Fix("understudy.add_plate", "Add a Film or Pictures", "FILEBROWSER"),),
 }
 _SERVER_ICONS = {
     ServerState.UNKNOWN: "QUESTION", ServerState.STOPPED: "RADIOBUT_OFF", ServerState.STARTING: "SORTTIME",
@@ -64,7 +77,7 @@ class PeopleList(bpy.types.UIList):
             layout.label(text=person.armature.name, icon="OUTLINER_OB_ARMATURE")
         else:
             layout.label(text="No armature", icon="ERROR")
-        layout.label(text="", icon="IMAGE_DATA" if person.reference else "IMAGE_REFERENCE")
+        layout.label(text="", icon="IMAGE_DATA" if person.has_picture else "IMAGE_REFERENCE")
 
 
 class _SidebarPanel:
@@ -99,9 +112,9 @@ class TakePanel(_SidebarPanel, bpy.types.Panel):
             if problem:
                 _draw_error(layout, problem, "INFO")
             if not problem or session.error is None:  # what once failed says nothing beside what is the matter now
-                _draw_outcome(layout)
-        if session.preview:
-            layout.template_icon(icon_of(session.preview, at_once=True), scale=PICTURE_SCALE)
+                _draw_outcome(layout, context.scene)
+        if session.preview and session.is_of(context.scene) and (icon := icon_of(session.preview, at_once=True)):
+            layout.template_icon(icon, scale=PICTURE_SCALE)
 
 
 class PeoplePanel(_SidebarPanel, bpy.types.Panel):
@@ -130,7 +143,10 @@ class PeoplePanel(_SidebarPanel, bpy.types.Panel):
         layout.prop(person, "reference", text="", placeholder="Reference picture")
         layout.operator("understudy.render_reference", icon="RENDER_STILL")
         if person.reference:
-            layout.template_icon(icon_of(person.picture), scale=REFERENCE_SCALE)
+            if icon := icon_of(person.picture):
+                layout.template_icon(icon, scale=REFERENCE_SCALE)
+            else:
+                draw_lines(layout, f"{person.picture.name} is not there.", "ERROR")
         _draw_alignment(layout, person)
         draw_bones(layout, context)
 
@@ -171,7 +187,8 @@ class SourcePanel(_SidebarPanel, bpy.types.Panel):
             column.prop(settings, "frame_end")
         layout.prop(settings, "occlusion")
         frames = len(people.frames_of(context.scene))
-        layout.label(text=f"{frames} frames, {frames / context.scene.render.fps * context.scene.render.fps_base:.1f} s")
+        seconds = frames / context.scene.render.fps * context.scene.render.fps_base
+        layout.label(text=f"{frames} {'frame' if frames == 1 else 'frames'}, {seconds:.1f} s")
         layout.operator("understudy.export_clip", icon="EXPORT")
 
 
@@ -266,10 +283,7 @@ def _draw_server(layout: bpy.types.UILayout) -> None:
     except EnvironmentMissing as error:
         draw_lines(layout, error, "ERROR")
         layout.operator("understudy.create_environment", icon="IMPORT")
-        if not bpy.app.online_access:
-            box = draw_lines(layout, "It is downloaded, for which Blender needs your leave to go online.", "INFO")
-            box.separator()
-            box.operator("extensions.userpref_allow_online", text="Allow Online Access", icon="INTERNET")
+        draw_online_leave(layout)
         layout.operator("understudy.open_preferences", text="Use an Existing One", icon="PREFERENCES")
         if environment.error:
             draw_lines(layout, environment.error, "ERROR")
@@ -301,27 +315,31 @@ def _draw_progress(layout: bpy.types.UILayout) -> None:
         layout.label(text=line)
 
 
-def _draw_outcome(layout: bpy.types.UILayout) -> None:
+def _draw_outcome(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     error = session.error
     if error is None:
-        if session.outcome:
-            draw_lines(layout, session.outcome, "CHECKMARK")
+        if session.outcome and session.is_of(scene):
+            box = draw_lines(layout, session.outcome, "CHECKMARK")
+            box.separator()
+            box.operator("understudy.show_take", icon="SEQ_SEQUENCER")
         return
     _draw_error(layout, error, "INFO" if isinstance(error, Cancelled) else "ERROR")
 
 
 def _draw_error(layout: bpy.types.UILayout, error: UnderstudyError, icon: str) -> None:
     box = draw_lines(layout, error, icon)
-    for operator, label, icon in _fixes_of(error):
+    for fix in _fixes_of(error):
         box.separator()
-        box.operator(operator, text=label, icon=icon)  # type: ignore[arg-type]
+        button = box.operator(fix.operator, text=fix.label, icon=fix.icon)  # type: ignore[arg-type]
+        if fix.lacking:
+            button.lacking = True
 
 
 def _fixes_of(error: UnderstudyError) -> list[Fix]:
     fixes = next((fixes for kind, fixes in FIXES.items() if isinstance(error, kind)), ())
     elsewhere = preferences().server_mode != "LOCAL"  # where no server can be started from here, and no log be read
     local = ("understudy.start_server", "understudy.open_log")
-    return list(dict.fromkeys(_PREFERENCES if elsewhere and fix[0] in local else fix for fix in fixes))
+    return list(dict.fromkeys(_PREFERENCES if elsewhere and fix.operator in local else fix for fix in fixes))
 
 
 CLASSES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import bpy
@@ -22,7 +23,7 @@ from .generation import GenerationPlan
 from .people import active_armature, alignments_of, find_nobody, frames_of, people_of
 from .plates import find_plate
 from .preferences import preferences
-from .properties import find_engine
+from .properties import UnderstudyPerson, find_engine
 from .sample_options import SampleOptions, View
 from .session import TakePlan
 
@@ -86,17 +87,22 @@ def find_missing_reference(context: bpy.types.Context) -> InvalidReference | Non
         return InvalidReference(
             f"{active_armature(context).name} has no reference picture.", "Choose one under People, or press Render Reference."
         )
-    for person in people:
-        if not person.reference:
-            return InvalidReference(
-                f"{person.armature.name} has no reference picture.", "Choose one under People, or press Render Reference."
-            )
-        if not person.picture.is_file():
-            return InvalidReference(
-                f"The reference of {person.armature.name} is not there: {person.picture}.",
-                "Choose another under People, or press Render Reference.",
-            )
-    return None
+    if (without := find_without_reference(people)) is None:
+        return None
+    person = people[without]
+    if not person.reference:
+        return InvalidReference(
+            f"{person.armature.name} has no reference picture.", "Choose one under People, or press Render Reference."
+        )
+    return InvalidReference(
+        f"The reference of {person.armature.name} is not there: {person.picture}.",
+        "Choose another under People, or press Render Reference.",
+    )
+
+
+def find_without_reference(people: Sequence[UnderstudyPerson]) -> int | None:
+    """The place in the list of the first person without a picture, or whose picture is gone; None where all have one."""
+    return next((number for number, person in enumerate(people) if not person.has_picture), None)
 
 
 def find_missing_plate(context: bpy.types.Context) -> NoPlate | None:

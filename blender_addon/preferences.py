@@ -9,6 +9,7 @@ import bpy
 from ..core.errors import EnvironmentMissing, ServerUnreachable
 from .environment import EnvironmentSpec, TorchBuild, require
 from .environment_control import environment
+from .layout import draw_lines
 from .server_process import LocalServer, RemoteServer, Server
 
 ROOT = __package__.removesuffix(".blender_addon")
@@ -155,11 +156,19 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
         else:
             row.operator("understudy.create_environment", icon="IMPORT")
             row.operator("understudy.open_log", text="", icon="TEXT").which = "ENVIRONMENT"
+            draw_online_leave(layout)
         if environment.error:
-            layout.label(text=environment.error.message, icon="ERROR")
-            layout.label(text=environment.error.remedy, icon="BLANK1")
+            draw_lines(layout, environment.error, "ERROR")
         elif environment.description:
             layout.label(text=environment.description, icon="CHECKMARK")
+
+
+def draw_online_leave(layout: bpy.types.UILayout) -> None:
+    """Why no environment can be made, with the button that changes it, where Blender may not go online."""
+    if not bpy.app.online_access:
+        box = draw_lines(layout, "It is downloaded, for which Blender needs your leave to go online.", "INFO")
+        box.separator()
+        box.operator("extensions.userpref_allow_online", text="Allow Online Access", icon="INTERNET")
 
 
 def preferences() -> UnderstudyPreferences:

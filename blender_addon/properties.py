@@ -91,6 +91,11 @@ class UnderstudyPerson(bpy.types.PropertyGroup):
         """The file of the reference, there or not."""
         return Path(bpy.path.abspath(self.reference))
 
+    @property
+    def has_picture(self) -> bool:
+        """Whether a reference is chosen, and is there."""
+        return bool(self.reference) and self.picture.is_file()
+
 
 def engines() -> tuple[EngineInfo, ...]:
     """The engines of the server, as far as it has been asked."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import NamedTuple
 
 import bpy
 
 from ..core.errors import NoCamera, PoseError
+from ..core.pose.clip import PoseClip
 from ..core.pose.reference import with_pose
+from ..core.pose.skeleton import BODY, INDEX
 from .bodies import moves_with
 from .sample_options import Person, SampleOptions
 from .sampling import sample
@@ -20,7 +23,14 @@ AMBIENT = (0.5, 0.5, 0.5)  # linear RGB: the light from all around
 _DRAWN = {"MESH", "CURVE", "CURVES", "SURFACE", "META", "FONT", "VOLUME", "POINTCLOUD", "GPENCIL", "GREASEPENCIL"}
 
 
-def render_reference(scene: bpy.types.Scene, person: Person, size: tuple[int, int], references: Path) -> Path:
+class Rendered(NamedTuple):
+    """A reference's file, and what of the person it does not show, for people: "" where it shows the front and every joint."""
+
+    path: Path
+    unseen: str
+
+
+def render_reference(scene: bpy.types.Scene, person: Person, size: tuple[int, int], references: Path) -> Rendered:
     """A PNG of the person's character, cut out, with its pose in it; by the viewport's renderer, or Cycles without a window.
 
     `size` is that of the take, whose shape the picture has; it lies in a new folder in `references`. Raises `NoCamera`,
@@ -55,7 +65,18 @@ def render_reference(scene: bpy.types.Scene, person: Person, size: tuple[int, in
     with contextlib.suppress(PoseError):
         pose = sample(scene, SampleOptions((person,), here, width, height, "CAMERA", None))
         save(path, with_pose(path.read_bytes(), pose))
-    return path
+        return Rendered(path, find_unseen(pose))
+    return Rendered(path, "")
+
+
+def find_unseen(pose: PoseClip) -> str:
+    """What a picture of the one person in the one frame of `pose` does not show, for people; "" where nothing is to be said."""
+    points, visible = pose.pixels()[0, 0, BODY], pose.visible[0, 0, BODY]
+    if not visible[INDEX["nose"]]:
+        return f"The picture shows {pose.people[0]} from behind"
+    if ((points < 0) | (points >= (pose.width, pose.height))).any(axis=-1)[visible].any():
+        return f"{pose.people[0]} is partly outside the picture"
+    return ""
 
 
 def _set_up_picture(

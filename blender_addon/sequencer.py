@@ -57,3 +57,29 @@ def path_for_blend(path: Path) -> str:
     if bpy.data.filepath and path.is_relative_to(Path(bpy.data.filepath).parent):
         return bpy.path.relpath(str(path))
     return str(path)
+
+
+class ShowTake(bpy.types.Operator):
+    """Go to a workspace with a Video Sequencer: Blender's own, Video Editing, is added where there is none"""
+
+    bl_idname = "understudy.show_take"
+    bl_label = "Show in Sequencer"
+
+    def execute(self, context):
+        if not (workspace := _find_workspace()):
+            template = next(bpy.utils.app_template_paths(path="Video_Editing"))  # which comes with Blender
+            bpy.ops.workspace.append_activate(idname="Video Editing", filepath=str(Path(template) / "startup.blend"))
+            workspace = _find_workspace()
+        context.window.workspace = workspace
+        if hasattr(workspace, "sequencer_scene"):
+            workspace.sequencer_scene = context.scene
+        return {"FINISHED"}
+
+
+def _find_workspace() -> bpy.types.WorkSpace | None:
+    """The first one that shows a sequencer."""
+
+    def shows(workspace: bpy.types.WorkSpace) -> bool:
+        return any(area.type == "SEQUENCE_EDITOR" for screen in workspace.screens for area in screen.areas)
+
+    return next(filter(shows, bpy.data.workspaces), None)

@@ -124,6 +124,10 @@ class Session:
     def busy(self) -> bool:
         return self.phase is not Phase.IDLE
 
+    def is_of(self, scene: bpy.types.Scene) -> bool:
+        """Whether the running take, or else the last one, is this scene's."""
+        return scene.session_uid == self._scene
+
     def start(self, scene: bpy.types.Scene, plan: TakePlan) -> None:
         """Begin a take of `scene`. Raises `PoseError` for what the scene lacks; later errors end up in `error`."""
         began = time.perf_counter()
@@ -265,7 +269,8 @@ class Session:
             )
         strip = takes.import_take(scene, record, finished.frames)
         last = record.first_frame + len(finished.frames) - 1
-        name, frames = strip.name, f"frames {record.first_frame} to {last}"
+        name = strip.name
+        frames = f"frames {record.first_frame} to {last}" if last > record.first_frame else f"frame {last}"
         outcome = f"{name} is in the Video Sequencer: channel {strip.channel}, {frames}"
         if record.request.plate and not find_plate(scene, record.request.plate):
             outcome += f"; its plate, {record.request.plate!r}, is not in the sequencer any more"

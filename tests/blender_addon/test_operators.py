@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import bpy
 import pytest
 from understudy.blender_addon import demo, server_process
@@ -8,8 +6,6 @@ from understudy.blender_addon.sequencer import strips_of
 from understudy.blender_addon.server_control import ServerState, server
 from understudy.blender_addon.session import session
 from understudy.core.pose.clip import PoseClip
-from understudy.core.pose.reference import pose_in
-from understudy.core.pose.skeleton import INDEX
 from understudy.core.protocol import GenerationSettings, JobRequest
 
 understudy = bpy.ops.understudy
@@ -190,59 +186,3 @@ def test_the_add_on_can_be_disabled_and_enabled_while_the_server_is_asked(scene)
     bpy.ops.preferences.addon_disable(module="understudy")
     bpy.ops.preferences.addon_enable(module="understudy")
     assert (server.busy, server.state) == (False, ServerState.UNKNOWN)
-
-
-def test_the_reference_is_the_character_alone(scene, character, tmp_path):
-    bpy.ops.mesh.primitive_cube_add(size=50, location=(0, 30, 0))
-    wall, world, size = bpy.context.object, scene.world, (scene.render.resolution_x, scene.render.resolution_y)
-    image = scene.render.image_settings
-    image.file_format, image.color_mode, image.color_depth = "OPEN_EXR", "RGBA", "32"
-    hidden = bpy.data.objects["Understudy Demo Body"].copy()
-    hidden.location.x, hidden.hide_render = 0.5, True
-    scene.collection.objects.link(hidden)
-    understudy.render_reference()
-    assert (image.file_format, image.color_mode, image.color_depth) == ("OPEN_EXR", "RGBA", "32")
-    assert hidden.hide_render
-    path = Path(scene.understudy.people[0].reference)
-    assert path.is_relative_to(tmp_path / "takes")
-    picture = bpy.data.images.load(str(path))
-    assert min(picture.size) == 512
-    assert picture.pixels[3] == 0 and picture.pixels[(256 * 512 + 256) * 4 + 3] == 1  # somebody before nothing
-    assert not wall.hide_render
-    assert scene.world == world
-    assert (scene.render.resolution_x, scene.render.resolution_y) == size
-    assert "Understudy reference" not in bpy.data.worlds
-
-
-def test_a_second_reference_does_not_replace_the_first(scene, character):
-    person = scene.understudy.people[0]
-    understudy.render_reference()
-    first = person.reference
-    understudy.render_reference()
-    assert person.reference != first
-    assert Path(first).is_file()
-
-
-def test_a_reference_beside_a_saved_file_moves_with_it(scene, character, tmp_path):
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    understudy.render_reference()
-    kept = bpy.context.scene.understudy.people[0].reference
-    assert kept.startswith("//") and Path(bpy.path.abspath(kept)).is_file()
-
-
-def test_an_armature_without_a_body_has_no_picture(scene, character, tmp_path):
-    bpy.data.objects.remove(bpy.data.objects["Understudy Demo Body"])
-    with pytest.raises(RuntimeError, match="moves no mesh"):
-        understudy.render_reference()
-    assert not (tmp_path / "takes").exists()
-
-
-def test_a_rendered_reference_carries_the_pose_it_shows(scene, character):
-    scene.frame_set(3)
-    understudy.render_reference()
-    pose = pose_in(Path(scene.understudy.people[0].reference).read_bytes())
-    assert pose.frames.tolist() == [3] and (pose.width, pose.height) == (512, 512)
-    x, y = pose.pixels()[0, 0, INDEX["neck"]]
-    picture = bpy.data.images.load(scene.understudy.people[0].reference)
-    at = ((511 - int(y)) * 512 + int(x)) * 4
-    assert picture.pixels[at + 3] > 0.5

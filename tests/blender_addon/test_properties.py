@@ -1,8 +1,10 @@
 import dataclasses
+from types import SimpleNamespace
 
 import bpy
 import pytest
 from understudy.blender_addon.messages import EngineInfo
+from understudy.blender_addon.operators import CopyMissingWeights
 from understudy.blender_addon.plan import find_engine_limit, find_missing_reference
 from understudy.blender_addon.properties import DRAWING, PUBLISHED, RUNNING, _list_engines
 from understudy.blender_addon.server_control import server
@@ -130,6 +132,9 @@ def test_an_engine_without_its_weights_is_marked_and_refused_with_what_is_missin
     assert isinstance(error, InvalidWeights)
     assert "lacks 2 files" in error.message
     assert bpy.ops.understudy.copy_missing_weights() == {"FINISHED"}
+    without_window = SimpleNamespace(scene=settings.id_data, window_manager=SimpleNamespace(clipboard=""))
+    CopyMissingWeights.execute(SimpleNamespace(report=lambda *_: None), without_window)  # Blender's own has no clipboard
+    assert without_window.window_manager.clipboard == "unet is missing.\nvae is missing."
     (item,) = _list_engines(settings, bpy.context)
     assert item[1] == "Understudy: no weights"
     assert not bpy.ops.understudy.generate.poll()
