@@ -43,10 +43,11 @@ class ServerStarting:
 
 @dataclass(frozen=True)
 class ServerFound:
-    """A server answers. `device` is what its worker computes on, "" while that is not known."""
+    """A server answers. `device` is what its worker computes on, `precision` what in by itself, "" while that is not known."""
 
     url: str
     device: str
+    precision: str
     engines: tuple[EngineInfo, ...]
 
 

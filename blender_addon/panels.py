@@ -228,8 +228,9 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         if engine and engine.reads_prompt:
             layout.prop(settings, "prompt")
         if engine:
-            needed = engine.memory_bytes(settings.generation_settings(), len(people.frames_of(context.scene)))
-            layout.label(text=f"Needs about {needed / 1e9:.1f} GB of memory")
+            frames = len(people.frames_of(context.scene))
+            needed = engine.memory_bytes(settings.generation_settings(), frames, server.precision or "float32")
+            layout.label(text=f"Needs {'about' if server.precision else 'up to'} {needed / 1e9:.1f} GB of memory")
 
 
 class AdvancedPanel(_SidebarPanel, bpy.types.Panel):

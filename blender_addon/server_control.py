@@ -33,6 +33,7 @@ class ServerControl:
     def __init__(self):
         self.state = ServerState.UNKNOWN
         self.device = ""
+        self.precision = ""
         self.url = ""
         self.engines: tuple[EngineInfo, ...] = ()
         self.error: UnderstudyError | None = None
@@ -90,8 +91,9 @@ class ServerControl:
             case ServerStarting():
                 self.state = ServerState.STARTING
                 return  # the order goes on
-            case ServerFound(url, device, engines):
-                self.state, self.url, self.device, self.engines = ServerState.RUNNING, url, device, engines
+            case ServerFound():
+                self.state, self.url, self.engines = ServerState.RUNNING, message.url, message.engines
+                self.device, self.precision = message.device, message.precision
             case ServerStopped():
                 self.state = ServerState.STOPPED
             case ServerFailed(error):
@@ -112,7 +114,7 @@ def _ask(server: Server) -> ServerFound | ServerStopped:
 def _describe(client: Client) -> ServerFound:
     health = client.health()
     engines = tuple(EngineInfo.from_json(entry) for entry in client.engines())
-    return ServerFound(client.url, health["device"] or "", engines)
+    return ServerFound(client.url, health["device"] or "", health["precision"] or "", engines)
 
 
 server = ServerControl()

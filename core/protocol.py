@@ -9,7 +9,8 @@
     GET    /v1/jobs/{id}/preview        -> PNG, the latest preview picture
     DELETE /v1/jobs/{id}                -> Job; cancels a live job, deletes an ended one
     GET    /v1/engines                  -> {"engines": [EngineSpec as JSON, ...]}; "lacking" tells which weights are not there
-    GET    /v1/health                   -> {"protocol": PROTOCOL, "version": ..., "weights": ..., "worker": ..., "device": ...}
+    GET    /v1/health                   -> {"protocol": PROTOCOL, "version": ..., "weights": ..., "worker": ..., "device": ...,
+                                        "precision": ...}; the last two are null until a worker has started
 
 Every request carries `Authorization: Bearer <token>`. A refusal's body is `UnderstudyError.to_json()`.
 """

@@ -62,7 +62,7 @@ JobsHere = Annotated[Jobs, Depends(_jobs)]
 def health(request: Request, jobs: JobsHere) -> dict[str, Any]:
     worker: Worker = request.app.state.worker
     about = {"protocol": PROTOCOL, "version": VERSION, "weights": str(jobs.weights)}
-    return about | {"worker": worker.state, "device": worker.device}
+    return about | {"worker": worker.state, "device": worker.device, "precision": worker.precision}
 
 
 @router.get("/engines")

@@ -196,7 +196,7 @@ class Display:
                 self._settings = settings
                 self._bar.reset()
                 self._say(text)
-            case Ready(device):
+            case Ready(device, _):
                 self._bar.set_description(f"denoising on {device}")
             case Step(step, steps):
                 self._bar.total = steps

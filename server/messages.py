@@ -37,9 +37,13 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Ready:
-    """From the worker, once: torch is there, and computes on `device`."""
+    """From the worker, once: torch is there, and computes on `device`, in `precision` unless the settings say otherwise.
+
+    `precision` is "" where there is no such device.
+    """
 
     device: str
+    precision: str
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ class JobRun:
             case SteppedDown(settings, text):
                 self._settings = settings  # what the frames say of themselves
                 self._tell(EventKind.NOTE, {"text": text})
-            case Ready(device):
+            case Ready(device, _):
                 self._eta = Eta(self._job.frames_total)  # what the worker's start took says nothing of the steps
                 self._tell(
                     EventKind.STARTED, {"engine": self._settings.engine, "device": device, "frames": self._job.frames_total}

@@ -48,6 +48,7 @@ class Worker:
         self._closed = False
         self.state = WorkerState.STOPPED
         self.device: str | None = None
+        self.precision: str | None = None
 
     @property
     def pid(self) -> int | None:
@@ -68,7 +69,7 @@ class Worker:
         ready = self._receive()
         assert isinstance(ready, Ready), ready
         with self._lock:
-            self.device = ready.device
+            self.device, self.precision = ready.device, ready.precision
             self.state = WorkerState.IDLE
         logger.info("worker %s is ready on %s", self.pid, self.device)
 
@@ -100,7 +101,7 @@ class Worker:
                     self.state = WorkerState.IDLE
 
     def _converse(self, request: Generate, on_progress: Callable[[Progress], None]) -> None:
-        on_progress(Ready(self.device))
+        on_progress(Ready(self.device, self.precision))
         with self._lock:
             self.state = WorkerState.BUSY
             self._send(request)

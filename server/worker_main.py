@@ -36,7 +36,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s", stream=sys.stderr)
     device = choose_device()
     inbox = Inbox(pipe)
-    pipe.send(Ready(device))
+    pipe.send(Ready(device, find_precision(device)))
     Drawer(device, pipe, inbox).run()
 
 
@@ -74,6 +74,16 @@ def choose_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def find_precision(device: str) -> str:
+    """What `device` computes in unless the settings say otherwise; "" where there is no such device, of which jobs tell."""
+    from ..core.engines import placement
+
+    try:
+        return placement.fastest(device)
+    except (RuntimeError, AssertionError):  # as torch calls it, by the kind of device
+        return ""
 
 
 class Inbox:

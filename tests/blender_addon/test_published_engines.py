@@ -13,6 +13,7 @@ from understudy.blender_addon.preferences import preferences
 from understudy.blender_addon.sequencer import strips_of
 from understudy.blender_addon.server_control import _describe, server
 from understudy.blender_addon.session import session
+from understudy.core.engines.placement import fastest
 from understudy.core.errors import InvalidWeights
 
 
@@ -39,6 +40,7 @@ def test_tiny_checkpoints_of_each_family_become_strips_and_a_broken_one_is_told_
     settings = scene.understudy
     ask_for_engines()
     assert not any(engine.lacking for engine in server.engines)
+    assert server.precision == ""  # no worker has started yet
     for number, name in enumerate(MAKERS, 1):
         settings.engine_choice = name
         settings.width, settings.height, settings.steps = 60, 92, 1  # neither is a multiple of 8
@@ -54,6 +56,7 @@ def test_tiny_checkpoints_of_each_family_become_strips_and_a_broken_one_is_told_
     (half,) = (path for path in (weights / name).rglob("diffusion_pytorch_model.safetensors") if "vae" in path.parent.name)
     half.write_bytes(half.read_bytes()[:1000])
     ask_for_engines()
+    assert server.precision == fastest("cpu")
     error = find_engine_limit(bpy.context)
     assert isinstance(error, InvalidWeights) and "truncated" in error.remedy and "published at" in error.remedy
     assert not bpy.ops.understudy.generate.poll()

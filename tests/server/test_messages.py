@@ -9,7 +9,7 @@ from understudy.server.messages import Cancel, Failed, Finished, Frame, Generate
 MESSAGES = [
     Generate("job", "/clip.npz", ["/a", "/b"], {"seed": 1, "prompt": "Männlein"}, "/weights", None),
     Cancel("job"),
-    Ready("cpu"),
+    Ready("cpu", "float32"),
     Step(1, 2),
     Note("Decoding in full"),
     Preview(2, 1, bytes(range(6)), step=3),

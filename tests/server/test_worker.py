@@ -9,6 +9,7 @@ import uuid
 
 import psutil
 import pytest
+from understudy.core.engines.placement import fastest
 from understudy.core.errors import Cancelled, DiskFull, InvalidClip, JobFailed, WorkerDied
 from understudy.core.protocol import GenerationSettings
 from understudy.server import worker as worker_module
@@ -57,9 +58,9 @@ def test_no_child_runs_before_the_first_job():
 def test_one_child_draws_job_after_job(worker, job):
     told = []
     worker.generate(job(), told.append)
-    assert told[0] == Ready("cpu")
+    assert told[0] == Ready("cpu", fastest("cpu"))
     assert [progress.index for progress in told if isinstance(progress, Frame)] == [0, 1]
-    assert (worker.state, worker.device) == (WorkerState.IDLE, "cpu")
+    assert (worker.state, worker.device, worker.precision) == (WorkerState.IDLE, "cpu", fastest("cpu"))
     pid = worker.pid
     assert draw(worker, job()) == [0, 1]
     assert worker.pid == pid

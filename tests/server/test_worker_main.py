@@ -20,7 +20,7 @@ print("from python", flush=True)
 os.write(1, b"from C\\n")
 subprocess.run([sys.executable, "-c", "print('from a child')"])
 assert sys.stdin.read() == ""
-pipe.send(Ready("cpu"))
+pipe.send(Ready("cpu", "float32"))
 """
 
 ORPHAN = """
@@ -38,7 +38,7 @@ def test_stray_prints_go_to_the_log_and_not_into_the_conversation():
         [sys.executable, "-c", NOISY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     with process:
-        assert Pipe(process.stdout, process.stdin).receive() == Ready("cpu")
+        assert Pipe(process.stdout, process.stdin).receive() == Ready("cpu", "float32")
         assert process.stdout.read() == b""
         log = process.stderr.read().decode()
     assert process.returncode == 0, log
