@@ -67,7 +67,7 @@ class ShowTake(bpy.types.Operator):
 
     def execute(self, context):
         if not (workspace := _find_workspace()):
-            template = next(bpy.utils.app_template_paths(path="Video_Editing"))  # which comes with Blender
+            template: str = next(bpy.utils.app_template_paths(path="Video_Editing"))  # which comes with Blender
             bpy.ops.workspace.append_activate(idname="Video Editing", filepath=str(Path(template) / "startup.blend"))
             workspace = _find_workspace()
         context.window.workspace = workspace

@@ -14,6 +14,7 @@ understudy = bpy.ops.understudy
 def test_generate_waits_in_background_and_leaves_a_strip(scene, character):
     assert understudy.generate(wait=True) == {"FINISHED"}
     assert len(strips_of(scene.sequence_editor)) == 1
+    assert session.is_of(scene) and not session.is_of(bpy.data.scenes.new("Another"))  # where nothing is said of the take
 
 
 def test_generate_raises_what_went_wrong_in_a_script(scene, character, tmp_path):
