@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..control.guide import draw_together
 from ..diffusion.attention import KeyValue
 from ..diffusion.schedulers import make_path
-from ..diffusion.sd15.blocks import Sees
+from ..diffusion.sd15.blocks import Resnet, Sees, SpatialBlock, TemporalTransformer
 from ..diffusion.sd15.config import TemporalConfig
 from ..diffusion.windows import Fusion, Layout, fuse, plan
 from ..pose.clip import PoseClip
@@ -35,6 +35,7 @@ from .placement import choose, compiling_named, place
 LATENT_SCALE = 0.18215  # of the autoencoder's latents to those that are denoised: Stable Diffusion 1.5's
 LATENT_CHANNELS = 4
 KEPT_FEATURES = 96  # frames: control features of so many are kept, of the rest computed anew, so that memory does not grow
+REPEATED = (Resnet, SpatialBlock, TemporalTransformer)  # parts of the networks, each many times in them
 MOST_WINDOWS = 4  # in one pass, where there is memory
 
 Controls = Callable[[Sequence[int]], Sequence[np.ndarray]]
@@ -248,7 +249,8 @@ class ClipDiffusionEngine(ABC):
         with torch.device("meta"):
             module = build()
         load_into(module, tensors, what, (*getattr(module, "unread", ()), "*.position_ids"))
-        place(module, self.device, self.runtime if every_step else replace(self.runtime, compile=False), self.layout)
+        runtime = self.runtime if every_step else replace(self.runtime, compile=False)
+        place(module, self.device, runtime, self.layout, REPEATED)
         return module
 
 

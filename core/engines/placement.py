@@ -57,9 +57,16 @@ def compute_dtype(device: torch.device, runtime: Runtime) -> torch.dtype:
 
 
 def place(
-    module: nn.Module, device: torch.device, runtime: Runtime, layout: torch.memory_format = torch.channels_last
+    module: nn.Module,
+    device: torch.device,
+    runtime: Runtime,
+    layout: torch.memory_format = torch.channels_last,
+    repeated: tuple[type[nn.Module], ...] = (),
 ) -> None:
-    """Make `module` ready to be run on `device`, in `compute_dtype`, its convolutions' weights in that layout."""
+    """Make `module` ready to be run on `device`, in `compute_dtype`, its convolutions' weights in that layout.
+
+    Where it is to be compiled, its parts of the kinds `repeated` are, or else its children.
+    """
     dtype = compute_dtype(device, runtime)
     # Not `module.to`: diffusers' own warns of a change of dtype, whatever is kept.
     nn.Module.to(module.eval().requires_grad_(False), dtype=dtype, memory_format=layout)
@@ -73,16 +80,21 @@ def place(
         module.to(device)
     if runtime.compile:
         torch._dynamo.config.recompile_limit = COMPILED_FORMS
-        compile_parts(module)
+        for part in compiled_parts(module, repeated):
+            part.compile()
 
 
-def compile_parts(module: nn.Module) -> None:
-    """Compile what `module` is made of: any of its methods may be called, and all of them call its parts."""
+def compiled_parts(module: nn.Module, repeated: tuple[type[nn.Module], ...]) -> Iterator[nn.Module]:
+    """What of `module` is compiled. Any of its methods may be called, and all of them call its parts; and parts that are alike
+    are compiled once for all."""
+    if repeated:
+        yield from (part for part in module.modules() if isinstance(part, repeated))
+        return
     for part in module.children():
         if isinstance(part, nn.ModuleList):
-            compile_parts(part)
+            yield from compiled_parts(part, repeated)
         elif any(part.children()):  # a single layer is one kernel already
-            part.compile()
+            yield part
 
 
 @contextmanager

@@ -306,7 +306,7 @@ def test_the_configuration_of_another_network_is_refused_by_name(name, file, oth
 
 def test_only_what_every_step_runs_is_compiled(published, monkeypatch):
     compiled = {}
-    monkeypatch.setattr(clip_diffusion, "place", lambda net, _, runtime, __: compiled.update({type(net): runtime.compile}))
+    monkeypatch.setattr(clip_diffusion, "place", lambda net, _, runtime, *__: compiled.update({type(net): runtime.compile}))
     for name in ("animate-anyone", "magic-animate"):
         catalog.create(name).load("cpu", published(name), Runtime(precision="float32", compile=True))
         chosen = {kind.__name__ for kind, is_compiled in compiled.items() if is_compiled}

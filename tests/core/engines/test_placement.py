@@ -82,6 +82,8 @@ def test_a_compiled_network_gives_the_same(image, monkeypatch):
     place(parts, CPU, Runtime("float32", compile=True))
     found = parts["last"](parts["blocks"][1](parts["blocks"][0](image)))
     assert len(compiled) == 2  # not the last: a single layer
+    place(parts, CPU, Runtime("float32", compile=True), repeated=(nn.GroupNorm, nn.SiLU))
+    assert len(compiled) == 2 + 2 * 2
     torch.testing.assert_close(found, parts["last"].forward(network()(network()(image))))
 
 
