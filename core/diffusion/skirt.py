@@ -20,7 +20,8 @@ _LEGS = torch.tensor([[PARTS.index(f"{side}_{bone}") for bone in ("thigh", "shin
 def skirts_of(pictures: Tensor, mattes: Tensor, bodies: Body) -> Tensor:
     """Sheets f32 [R, 4, levels, across], colour and matte in 0..1, of references f32 [R, 3, H, W] with mattes [R, 1, H, W].
 
-    The matte is 1 down to the lowest place where the legs are apart and something is between them; all 0 for legs in trousers.
+    The matte is 1 down to the lowest place where the legs are apart and something is between them; all 0 for legs in trousers,
+    and where no hem is seen: what fills the gap down to the feet is more often a hand or a shoe.
     """
     places, radii = _between(bodies, _LEVELS, _ACROSS)
     height, width = mattes.shape[2:]
@@ -32,7 +33,8 @@ def skirts_of(pictures: Tensor, mattes: Tensor, bodies: Body) -> Tensor:
     level = torch.linspace(0, 1, _LEVELS, device=places.device)
     opened = (apart & ~closed & (level > _SHORTEST / 2)).cumsum(1) > 0
     lowest = (level * (closed & ~opened)).amax(1, keepdim=True)
-    hangs = (level <= lowest) & (lowest > _SHORTEST) & bodies.present[:, _LEGS.flatten()].all(1, keepdim=True)
+    hemmed = opened[:, -1:] & (lowest > _SHORTEST)
+    hangs = (level <= lowest) & hemmed & bodies.present[:, _LEGS.flatten()].all(1, keepdim=True)
     sheets[:, 3] = hangs[:, :, None]
     return sheets
 
