@@ -20,7 +20,7 @@ from .parallel import device
 from .sheets import contact_sheet
 from .stages import HEIGHT, WIDTH, train_autoencoder, train_clips, train_details, train_frames, train_matting
 
-SHARES = {"matting": 0.05, "autoencoder": 0.07, "frames": 0.33, "clips": 0.05, "details": 0.5}  # of --minutes
+SHARES = {"matting": 0.07, "autoencoder": 0.1, "frames": 0.36, "clips": 0.07, "details": 0.4}  # of --minutes
 
 
 def main() -> None:

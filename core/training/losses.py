@@ -39,7 +39,7 @@ def picture_loss(figure: Tensor, matte: Tensor, true_figure: Tensor, true_matte:
         strength, true_strength = (_strength(part) for part in (drawn, true))
         texture = texture + (inner * (strength - true_strength).abs()).mean()
     outline = (matte - true_matte).abs().mean() + nn.functional.binary_cross_entropy(matte.clamp(1e-4, 1 - 1e-4), true_matte)
-    return 2 * value + slope + 24 * texture + 2.5 * outline
+    return value + slope + 24 * texture + 2.5 * outline
 
 
 def _strength(slopes: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class MatchLoss:
 
 
 def garment_loss(clean: Tensor, truth: Tensor, regions: Tensor) -> Tensor:
-    """Squared difference of each region's mean latent, or mean colour, [B, C, H, W]; regions int64 [B, H, W], 0 is left out."""
+    """Squared difference of each region's mean latent [B, C, H, W]; regions int64 [B, H, W], 0 is left out."""
     kinds = int(regions.max()) + 1
     member = nn.functional.one_hot(regions, kinds)[..., 1:].float()  # [B, H, W, K]
     size = member.sum((1, 2))
