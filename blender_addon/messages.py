@@ -21,6 +21,16 @@ class EngineInfo(EngineTraits):
     presets: Mapping[str, GenerationSettings]
     lacking: tuple[str, ...]
 
+    def can_choose(self, name: str) -> bool:
+        """Whether there is a choice of a setting."""
+        return bool(self.schedulers) if name == "scheduler" else name not in self.fixed
+
+    def refuses(self, name: str, value: object) -> bool:
+        """Whether a setting can be anything but this."""
+        if name == "scheduler":
+            return value not in ("", *self.schedulers)
+        return name in self.fixed and value != getattr(self.presets["exact"], name)
+
     @classmethod
     def from_json(cls, data: dict) -> EngineInfo:
         """Raises `ServerStartFailed` where a server of another version tells of an engine in another way."""
@@ -32,7 +42,7 @@ class EngineInfo(EngineTraits):
         except (LookupError, TypeError, AttributeError, InvalidRequest) as error:
             raise ServerStartFailed(
                 f"The server describes its engines in another way than this add-on reads ({type(error).__name__}: {error}).",
-                "Use the same version of Understudy on both computers.",
+                "Stop the server and start it again; where it is on another computer, use the same version on both.",
             ) from error
 
 

@@ -17,17 +17,12 @@ from .preferences import ROOT, preferences
 from .properties import find_engine
 from .record import TakeRecord, find_unfinished
 from .reference_operators import ChooseReference, RenderReference
+from .reports import fail
 from .sampling import sample
 from .sequencer import ShowTake
 from .server_control import ServerState, server
 from .server_process import LOG_NAME
 from .session import Phase, session
-
-
-def _fail(operator: bpy.types.Operator, error: UnderstudyError) -> set[str]:
-    """Show `error` in Blender's status bar; in a script, the operator raises it as `RuntimeError`."""
-    operator.report({"ERROR"}, str(error))
-    return {"CANCELLED"}
 
 
 def _waits(operator) -> bool:
@@ -112,8 +107,8 @@ class Generate(bpy.types.Operator):
         try:
             session.start(context.scene, plan.plan_take(context))
         except UnderstudyError as error:
-            session.error = error
-            return _fail(self, error)
+            session.refuse(context.scene, error)
+            return fail(self, error)
         return _take_done(self)
 
 
@@ -141,7 +136,7 @@ class ResumeTake(bpy.types.Operator):
             record.require_in(takes, *preferences().takes_before())
             session.resume(context.scene, record, preferences().server(), plan.previews())
         except UnderstudyError as error:
-            return _fail(self, error)
+            return fail(self, error)
         return _take_done(self)
 
 
@@ -155,7 +150,7 @@ def _take_done(operator: bpy.types.Operator) -> set[str]:
             session.cancel()
             timer.wait(session.tick)
     if session.error:
-        return _fail(operator, session.error)
+        return fail(operator, session.error)
     operator.report({"INFO"}, session.outcome)
     return {"FINISHED"}
 
@@ -243,7 +238,7 @@ class ExportClip(bpy.types.Operator, ExportHelper):
             else:
                 openpose_json.write(clip, path)
         except UnderstudyError as error:
-            return _fail(self, error)
+            return fail(self, error)
         except OSError as error:
             self.report({"ERROR"}, f"{path} cannot be written: {error.strerror}.")
             return {"CANCELLED"}
@@ -267,7 +262,7 @@ class StartServer(bpy.types.Operator):
         try:
             server.start(preferences().server())
         except UnderstudyError as error:
-            return _fail(self, error)
+            return fail(self, error)
         return _server_done(self)
 
 
@@ -307,7 +302,7 @@ def _server_done(operator: bpy.types.Operator) -> set[str]:
     if _waits(operator):
         timer.wait(server.tick)
         if server.state is ServerState.FAILED:
-            return _fail(operator, server.error)
+            return fail(operator, server.error)
     return {"FINISHED"}
 
 
@@ -355,7 +350,7 @@ class CheckEnvironment(bpy.types.Operator):
         try:
             environment.check(preferences().python())
         except UnderstudyError as error:
-            return _fail(self, error)
+            return fail(self, error)
         return _environment_done(self)
 
 
@@ -363,7 +358,7 @@ def _environment_done(operator: bpy.types.Operator) -> set[str]:
     if _waits(operator):
         timer.wait(environment.tick)
         if environment.error:
-            return _fail(operator, environment.error)
+            return fail(operator, environment.error)
         operator.report({"INFO"}, environment.description)
     return {"FINISHED"}
 

@@ -9,10 +9,10 @@ import bpy
 from ..core.errors import (
     Cancelled,
     EnvironmentMissing,
-    InvalidReference,
     InvalidWeights,
     JobFailed,
     NoPlate,
+    NoReference,
     NotHumanoid,
     ServerStartFailed,
     ServerUnreachable,
@@ -55,7 +55,7 @@ FIXES: dict[type[UnderstudyError], tuple[Fix, ...]] = {
         Fix("understudy.copy_missing_weights", "Copy the List", "COPYDOWN"),
         Fix("understudy.open_preferences", "Choose the Weights Folder", "PREFERENCES"),
     ),
-    InvalidReference: (
+    NoReference: (
         Fix("understudy.render_reference", "Render Reference", "RENDER_STILL", lacking=True),
         Fix("understudy.choose_reference", "Choose a Picture", "FILEBROWSER", lacking=True),
     ),
@@ -111,7 +111,7 @@ class TakePanel(_SidebarPanel, bpy.types.Panel):
             problem = plan.find_problem(context) or plan.find_refusal(context)
             if problem:
                 _draw_error(layout, problem, "INFO")
-            if not problem or session.error is None:  # what once failed says nothing beside what is the matter now
+            if not problem or not session.error_for(context.scene):  # what failed says nothing beside what is the matter now
                 _draw_outcome(layout, context.scene)
         if session.preview and session.is_of(context.scene) and (icon := icon_of(session.preview, at_once=True)):
             layout.template_icon(icon, scale=PICTURE_SCALE)
@@ -230,7 +230,8 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
         if engine:
             frames = len(people.frames_of(context.scene))
             needed = engine.memory_bytes(settings.generation_settings(), frames, server.precision or "float32")
-            layout.label(text=f"Needs {'about' if server.precision else 'up to'} {needed / 1e9:.1f} GB of memory")
+            known = server.precision or settings.precision != "auto"
+            layout.label(text=f"Needs {'about' if known else 'up to'} {needed / 1e9:.1f} GB of memory")
 
 
 class AdvancedPanel(_SidebarPanel, bpy.types.Panel):
@@ -245,11 +246,11 @@ class AdvancedPanel(_SidebarPanel, bpy.types.Panel):
         layout.use_property_decorate = False
         settings = context.scene.understudy
         engine = find_engine(settings.engine)
-        fixed = {*engine.fixed, *(() if engine.schedulers else ("scheduler",))} if engine else set()
         column = layout.column()
+        column.enabled = engine is not None
         for name in (*DRAWING, *RUNNING):
-            row = column.row()
-            row.enabled = name not in fixed
+            row = column.row()  # what is not as the engine needs it can be set back
+            row.enabled = engine is None or engine.can_choose(name) or engine.refuses(name, settings.told(name))
             row.prop(settings, name)
 
 
@@ -317,14 +318,12 @@ def _draw_progress(layout: bpy.types.UILayout) -> None:
 
 
 def _draw_outcome(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
-    error = session.error
-    if error is None:
-        if session.outcome and session.is_of(scene):
-            box = draw_lines(layout, session.outcome, "CHECKMARK")
-            box.separator()
-            box.operator("understudy.show_take", icon="SEQ_SEQUENCER")
-        return
-    _draw_error(layout, error, "INFO" if isinstance(error, Cancelled) else "ERROR")
+    if session.outcome and session.is_of(scene):
+        box = draw_lines(layout, session.outcome, "CHECKMARK")
+        box.separator()
+        box.operator("understudy.show_take", icon="SEQ_SEQUENCER")
+    elif error := session.error_for(scene):
+        _draw_error(layout, error, "INFO" if isinstance(error, Cancelled) else "ERROR")
 
 
 def _draw_error(layout: bpy.types.UILayout, error: UnderstudyError, icon: str) -> None:

@@ -10,12 +10,12 @@ import bpy
 
 from ..core.errors import (
     EmptyRange,
-    InvalidReference,
     InvalidRequest,
     InvalidWeights,
     NoArmature,
     NoCamera,
     NoPlate,
+    NoReference,
     UnderstudyError,
 )
 from ..core.protocol import MAX_FRAMES, JobRequest
@@ -23,7 +23,7 @@ from .generation import GenerationPlan
 from .people import active_armature, alignments_of, find_nobody, frames_of, people_of
 from .plates import find_plate
 from .preferences import preferences
-from .properties import UnderstudyPerson, find_engine
+from .properties import DRAWING, RUNNING, UnderstudyPerson, find_engine
 from .sample_options import SampleOptions, View
 from .session import TakePlan
 
@@ -47,9 +47,14 @@ def find_problem(context: bpy.types.Context) -> UnderstudyError | None:
 
 
 def find_engine_limit(context: bpy.types.Context) -> UnderstudyError | None:
-    """What the settings ask for that the engine cannot do, or not yet; not known while no server has been asked."""
+    """What the settings ask for that the engine cannot do, or not yet; little is known while no server has been asked."""
     settings = context.scene.understudy
     engine = find_engine(settings.engine)
+    if not settings.began_as_told:
+        return InvalidRequest(
+            f"These are not the settings of {settings.engine}'s preset {settings.preset!r}, which no server has told.",
+            "Start the server, then choose engine and preset again.",
+        )
     if engine is None:
         return None
     if len(engine.lacking) == 1:
@@ -73,6 +78,12 @@ def find_engine_limit(context: bpy.types.Context) -> UnderstudyError | None:
         return InvalidRequest(
             f"{engine.title} draws people and background together.", "Choose the reference's background, or another engine."
         )
+    for name in (*DRAWING, *RUNNING):
+        if engine.refuses(name, settings.told(name)):
+            label = settings.bl_rna.properties[name].name
+            return InvalidRequest(f"{engine.title} leaves no choice of {label}.", f"Set {label} back, under Advanced.")
+    if settings.offload and settings.compile:
+        return InvalidRequest("Networks whose weights come and go cannot be compiled.", "Turn Offload or Compile off.")
     return None
 
 
@@ -81,20 +92,16 @@ def find_refusal(context: bpy.types.Context) -> UnderstudyError | None:
     return find_missing_reference(context) or find_engine_limit(context) or find_missing_plate(context)
 
 
-def find_missing_reference(context: bpy.types.Context) -> InvalidReference | None:
+def find_missing_reference(context: bpy.types.Context) -> NoReference | None:
     people = context.scene.understudy.people
     if not people:
-        return InvalidReference(
-            f"{active_armature(context).name} has no reference picture.", "Choose one under People, or press Render Reference."
-        )
+        return NoReference(f"{active_armature(context).name} has no reference picture.")
     if (without := find_without_reference(people)) is None:
         return None
     person = people[without]
     if not person.reference:
-        return InvalidReference(
-            f"{person.armature.name} has no reference picture.", "Choose one under People, or press Render Reference."
-        )
-    return InvalidReference(
+        return NoReference(f"{person.armature.name} has no reference picture.")
+    return NoReference(
         f"The reference of {person.armature.name} is not there: {person.picture}.",
         "Choose another under People, or press Render Reference.",
     )
@@ -140,7 +147,7 @@ def plan_samples(context: bpy.types.Context) -> SampleOptions:
 
 
 def plan_take(context: bpy.types.Context) -> TakePlan:
-    """Raises `UnderstudyError`: what `plan_samples` raises, `InvalidReference`, `InvalidRequest`, `ServerError`."""
+    """Raises `UnderstudyError`: what `plan_samples` raises and `find_refusal` finds, `InvalidRequest`, `ServerError`."""
     samples = plan_samples(context)
     if problem := find_refusal(context):
         raise problem

@@ -15,6 +15,7 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..core.errors import InvalidRequest, UnderstudyError
 from .people import frames_of
+from .reports import fail
 from .sequencer import add_pictures, lowest_free_channel, path_for_blend, select_alone, show, strips_of
 
 _LAST_FRAME = 1_048_574  # that Blender has
@@ -82,8 +83,7 @@ class AddPlate(bpy.types.Operator, ImportHelper):
         try:
             strip = add_plate(context.scene, chosen, frames_of(context.scene))
         except UnderstudyError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
+            return fail(self, error)
         settings.background, settings.plate = "plate", strip.name
         show(context.scene)
         return {"FINISHED"}

@@ -134,7 +134,7 @@ def _get_engine(settings: UnderstudySettings) -> int:
 def _set_engine(settings: UnderstudySettings, number: int) -> None:
     """Choose the engine, and with it the settings that its preset begins with."""
     for engine in engines():
-        if _number(engine.name) == number and engine.name != settings.engine:
+        if _number(engine.name) == number and (engine.name != settings.engine or not settings.began_as_told):
             settings.engine = engine.name
             _begin_with(settings, engine.presets[settings.preset], (*OF_PRESET, *RUNNING))
 
@@ -150,13 +150,13 @@ def _take_preset(settings: UnderstudySettings, _context) -> None:
 
 
 def _begin_with(settings: UnderstudySettings, preset: GenerationSettings, names: tuple[str, ...]) -> None:
+    settings.begun = _beginning(preset.engine, preset.preset)
     for name in names:
         setattr(settings, name, getattr(preset, name) or PUBLISHED if name == "scheduler" else getattr(preset, name))
 
 
-def _keep_overlap_shorter(settings: UnderstudySettings, _context) -> None:
-    if settings.context_overlap >= settings.context_frames:
-        settings.context_overlap = settings.context_frames - 1
+def _beginning(engine: str, preset: str) -> str:
+    return f"{engine} {preset}"
 
 
 def _list_plates(settings: UnderstudySettings, _context, _typed: str) -> list[str]:
@@ -239,16 +239,16 @@ class UnderstudySettings(bpy.types.PropertyGroup):
         ),
     )
     guidance_share: bpy.props.FloatProperty(
-        name="Guided Steps", description="What part of the steps, from the first, is guided; the others take half the time",
+        name="Guided Share", description="What part of the steps, from the first, is guided; the others take half the time",
         default=DEFAULTS.guidance_share, min=0, max=1, subtype="FACTOR",
     )  # fmt: skip
     context_frames: bpy.props.IntProperty(
         name="Window", description="Frames that are drawn together: fewer take less memory", default=DEFAULTS.context_frames,
-        min=1, max=1024, soft_max=48, update=_keep_overlap_shorter,
+        min=1, max=1024, soft_max=48,
     )  # fmt: skip
     context_overlap: bpy.props.IntProperty(
-        name="Overlap", description="Frames that two windows share: more hide the seams better, and take longer",
-        default=DEFAULTS.context_overlap, min=0, max=1023, soft_max=24, update=_keep_overlap_shorter,
+        name="Overlap", default=DEFAULTS.context_overlap, min=0, max=1023, soft_max=24,
+        description="Frames that two windows share, at most all but one: more hide the seams better, and take longer",
     )  # fmt: skip
     context_layout: bpy.props.EnumProperty(
         name="Windows",
@@ -295,10 +295,11 @@ class UnderstudySettings(bpy.types.PropertyGroup):
         ),
     )
     offload: bpy.props.BoolProperty(
-        name="Offload", description="Keep the weights in the computer's memory until the device needs them: less memory, slower"
+        name="Offload",
+        description="Keep weights in the computer's memory until the device needs them: less memory, slower. Not with Compile",
     )
     compile: bpy.props.BoolProperty(
-        name="Compile", description="Compile the networks: they take minutes to begin, and are faster then"
+        name="Compile", description="Compile the networks: they take minutes to begin, and are faster then. Not with Offload"
     )
     background: bpy.props.EnumProperty(
         name="Background",
@@ -323,13 +324,29 @@ class UnderstudySettings(bpy.types.PropertyGroup):
         options={"HIDDEN"},
     )  # fmt: skip
 
+    begun: bpy.props.StringProperty(
+        name="Begun With", description="The engine, and its preset, that the settings began with",
+        default=_beginning(DEFAULTS.engine, DEFAULTS.preset), options={"HIDDEN"},
+    )  # fmt: skip
+
+    @property
+    def began_as_told(self) -> bool:
+        """Whether the settings began with the engine and the preset that are chosen: not where no server was there to tell."""
+        return self.begun == _beginning(self.engine, self.preset)
+
     def generation_settings(self) -> GenerationSettings:
         """Raises `InvalidRequest`."""
-        chosen = {name: getattr(self, name) for name in CHOSEN}
+        return GenerationSettings(**{name: self.told(name) for name in CHOSEN}, background=self._background())
+
+    def told(self, name: str):
+        """What the engine is told of one of `CHOSEN`."""
+        value = getattr(self, name)
+        if name == "scheduler":
+            return "" if value == PUBLISHED else value
+        if name == "context_overlap":
+            return min(value, self.context_frames - 1)
         # Blender keeps floats in 32 bits: 0.6 of 15 steps would be a little more than 9.
-        chosen |= {name: round(value, 6) for name, value in chosen.items() if isinstance(value, float)}
-        scheduler = "" if self.scheduler == PUBLISHED else self.scheduler
-        return GenerationSettings(**chosen | {"scheduler": scheduler, "background": self._background()})
+        return round(value, 6) if isinstance(value, float) else value
 
     @property
     def plate_chosen(self) -> str:

@@ -24,7 +24,7 @@ _DRAWN = {"MESH", "CURVE", "CURVES", "SURFACE", "META", "FONT", "VOLUME", "POINT
 
 
 class Rendered(NamedTuple):
-    """A reference's file, and what of the person it does not show, for people: "" where it shows the front and every joint."""
+    """A reference's file, and what of the person it does not show, for people: "" where nothing is to be said."""
 
     path: Path
     unseen: str

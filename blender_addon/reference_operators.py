@@ -12,6 +12,7 @@ from . import people, plan
 from .generation import read_reference
 from .preferences import preferences
 from .reference import render_reference
+from .reports import fail
 from .sequencer import path_for_blend
 
 
@@ -29,15 +30,29 @@ class _ReferenceOperator:
             cls.poll_message_set(str(nobody))  # type: ignore[attr-defined]
         return nobody is None
 
-    def person(self, context: bpy.types.Context):
-        """Raises `NoArmature`."""
+    def armature(self, context: bpy.types.Context) -> bpy.types.Object:
+        """Whose picture it is to be. Raises `NoArmature`."""
+        place = self._place(context)
+        armature = people.active_armature(context) if place is None else context.scene.understudy.people[place].armature
+        if armature is None:
+            raise NoArmature("The person has no armature.", "Pick one in the list.")
+        return armature
+
+    def give(self, context: bpy.types.Context, picture: Path) -> None:
+        """Make it the reference of the person, whom the panel then shows."""
+        place = self._place(context)
+        if place is None:
+            people.add_person(context, people.active_armature(context))
+        else:
+            context.scene.understudy.active_person = place
+        people.active_person(context).reference = path_for_blend(picture)
+
+    def _place(self, context: bpy.types.Context) -> int | None:
+        """The person's in the list; None where that is empty."""
         settings = context.scene.understudy
         if self.lacking and (without := plan.find_without_reference(settings.people)) is not None:
-            settings.active_person = without  # whose picture the panel then shows
-        person = people.active_person(context) or people.add_person(context, people.active_armature(context))
-        if person.armature is None:
-            raise NoArmature("The person has no armature.", "Pick one in the list.")
-        return person
+            return without
+        return min(settings.active_person, len(settings.people) - 1) if settings.people else None
 
 
 class RenderReference(_ReferenceOperator, bpy.types.Operator):
@@ -58,13 +73,11 @@ class RenderReference(_ReferenceOperator, bpy.types.Operator):
         settings = context.scene.understudy
         size = settings.width, settings.height
         try:
-            person = self.person(context)
-            drawn = people.to_sample(person.armature)
+            drawn = people.to_sample(self.armature(context))
             rendered = render_reference(context.scene, drawn, size, preferences().takes() / "references")
         except UnderstudyError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        person.reference = path_for_blend(rendered.path)
+            return fail(self, error)
+        self.give(context, rendered.path)
         if rendered.unseen:
             self.report({"WARNING"}, f"{rendered.unseen}: the model has to guess that. Another frame or camera may show more")
         return {"FINISHED"}
@@ -83,10 +96,8 @@ class ChooseReference(_ReferenceOperator, bpy.types.Operator, ImportHelper):
     def execute(self, context):
         path = Path(bpy.path.abspath(self.filepath))  # type: ignore[attr-defined]
         try:
-            person = self.person(context)
-            read_reference(person.armature.name, path)
+            read_reference(self.armature(context).name, path)
         except UnderstudyError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        person.reference = path_for_blend(path)
+            return fail(self, error)
+        self.give(context, path)
         return {"FINISHED"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -66,20 +67,28 @@ class ShowTake(bpy.types.Operator):
     bl_label = "Show in Sequencer"
 
     def execute(self, context):
-        if not (workspace := _find_workspace()):
-            template: str = next(bpy.utils.app_template_paths(path="Video_Editing"))  # which comes with Blender
-            bpy.ops.workspace.append_activate(idname="Video Editing", filepath=str(Path(template) / "startup.blend"))
-            workspace = _find_workspace()
+        workspace = _find_workspace(context.window) or _add_workspace(context.window)
+        if workspace is None:
+            self.report({"ERROR"}, "Blender's workspace Video Editing cannot be added. Turn any area into a Video Sequencer.")
+            return {"CANCELLED"}
         context.window.workspace = workspace
         if hasattr(workspace, "sequencer_scene"):
             workspace.sequencer_scene = context.scene
         return {"FINISHED"}
 
 
-def _find_workspace() -> bpy.types.WorkSpace | None:
-    """The first one that shows a sequencer."""
+def _add_workspace(window: bpy.types.Window) -> bpy.types.WorkSpace | None:
+    """The one of a template that comes with Blender; None where that was removed, or has another name in it."""
+    if template := next(bpy.utils.app_template_paths(path="Video_Editing"), None):
+        with contextlib.suppress(RuntimeError):
+            bpy.ops.workspace.append_activate(idname="Video Editing", filepath=str(Path(template) / "startup.blend"))
+    return _find_workspace(window)
+
+
+def _find_workspace(window: bpy.types.Window) -> bpy.types.WorkSpace | None:
+    """One that shows a sequencer: the window's own before the others."""
 
     def shows(workspace: bpy.types.WorkSpace) -> bool:
         return any(area.type == "SEQUENCE_EDITOR" for screen in workspace.screens for area in screen.areas)
 
-    return next(filter(shows, bpy.data.workspaces), None)
+    return next(filter(shows, (window.workspace, *bpy.data.workspaces)), None)

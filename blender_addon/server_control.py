@@ -95,7 +95,7 @@ class ServerControl:
                 self.state, self.url, self.engines = ServerState.RUNNING, message.url, message.engines
                 self.device, self.precision = message.device, message.precision
             case ServerStopped():
-                self.state = ServerState.STOPPED
+                self.state, self.precision = ServerState.STOPPED, ""
             case ServerFailed(error):
                 self.state, self.error = ServerState.FAILED, error
         self.busy = False
@@ -114,7 +114,7 @@ def _ask(server: Server) -> ServerFound | ServerStopped:
 def _describe(client: Client) -> ServerFound:
     health = client.health()
     engines = tuple(EngineInfo.from_json(entry) for entry in client.engines())
-    return ServerFound(client.url, health["device"] or "", health["precision"] or "", engines)
+    return ServerFound(client.url, health["device"] or "", health.get("precision") or "", engines)
 
 
 server = ServerControl()

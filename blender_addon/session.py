@@ -128,6 +128,14 @@ class Session:
         """Whether the running take, or else the last one, is this scene's."""
         return scene.session_uid == self._scene
 
+    def error_for(self, scene: bpy.types.Scene) -> UnderstudyError | None:
+        """What to say in `scene` of how the last take failed: in its own, and in any where its own is not open any more."""
+        return self.error if self.is_of(scene) or not self._find_scene() else None
+
+    def refuse(self, scene: bpy.types.Scene, error: UnderstudyError) -> None:
+        """Remember why a take of `scene` did not begin."""
+        self._scene, self.error, self.preview, self.outcome = scene.session_uid, error, None, ""
+
     def start(self, scene: bpy.types.Scene, plan: TakePlan) -> None:
         """Begin a take of `scene`. Raises `PoseError` for what the scene lacks; later errors end up in `error`."""
         began = time.perf_counter()

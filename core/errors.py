@@ -10,6 +10,7 @@
     ├── InputError                what a request carries
     │   ├── InvalidClip           a pose clip that cannot be read, or holds NaNs
     │   ├── InvalidReference      not a picture, or too large
+    │   │   └── NoReference       a person has none, or it is gone
     │   └── InvalidRequest        a setting out of range, a field missing
     │       └── NoPlate           the strip that a take is to be laid over is not there
     ├── EngineError               models
@@ -87,6 +88,10 @@ class InvalidClip(InputError):
 
 class InvalidReference(InputError):
     default_remedy = "Choose a PNG, JPEG or WebP picture of the character, at most 64 megapixels."
+
+
+class NoReference(InvalidReference):
+    default_remedy = "Choose one under People, or press Render Reference."
 
 
 class InvalidRequest(InputError):

@@ -23,5 +23,5 @@ def test_the_panel_tells_the_memory_that_the_server_asks_for(name, preset):
 def test_engines_of_a_server_of_another_version_are_refused_with_what_to_do(change):
     known = catalog.find("understudy").to_json() | {"lacking": []}
     for told in (known | change, {name: value for name, value in known.items() if name not in change}):
-        with pytest.raises(ServerStartFailed, match=r"another way.*same version of Understudy on both computers"):
+        with pytest.raises(ServerStartFailed, match=r"another way.*Stop the server and start it again"):
             EngineInfo.from_json(told)

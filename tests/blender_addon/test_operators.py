@@ -5,6 +5,7 @@ from understudy.blender_addon.record import TakeRecord
 from understudy.blender_addon.sequencer import strips_of
 from understudy.blender_addon.server_control import ServerState, server
 from understudy.blender_addon.session import session
+from understudy.core.errors import NoCamera
 from understudy.core.pose.clip import PoseClip
 from understudy.core.protocol import GenerationSettings, JobRequest
 
@@ -22,6 +23,12 @@ def test_generate_raises_what_went_wrong_in_a_script(scene, character, tmp_path)
     with pytest.raises(RuntimeError, match="is not a picture"):
         understudy.generate(wait=True)
     assert not session.busy
+    another = bpy.data.scenes.new("Another")
+    assert session.error_for(scene) is session.error and session.error_for(another) is None
+    session.refuse(another, NoCamera("Another scene's."))
+    assert session.error_for(another) is session.error and session.error_for(scene) is None
+    bpy.data.scenes.remove(another)
+    assert session.error_for(scene) is session.error, "or nobody would know"
 
 
 def why_not() -> str:

@@ -242,7 +242,7 @@ def test_an_engine_that_draws_the_background_too_refuses_any_other(scene, charac
 
     published = EngineInfo.from_json(CATALOG["magic-animate"].to_json() | {"lacking": []})
     monkeypatch.setattr(server, "engines", (published,))
-    scene.understudy.engine = "magic-animate"
+    scene.understudy.engine_choice = "magic-animate"
     assert find_engine_limit(bpy.context) is None
     scene.understudy.background = "transparent"
     assert "draws people and background together" in find_engine_limit(bpy.context).message

@@ -102,11 +102,12 @@ def test_every_choice_of_a_setting_is_in_its_menu(settings):
         assert len(settings.bl_rna.properties[name].enum_items) == len(choices)
 
 
-def test_an_overlap_stays_shorter_than_its_window(settings):
-    settings.context_overlap = 30
-    assert settings.context_overlap == settings.context_frames - 1
+def test_an_overlap_is_shorter_than_its_window_and_is_there_again_when_that_is_longer(settings):
+    settings.context_frames, settings.context_overlap = 12, 5
     settings.context_frames = 3
-    assert settings.context_overlap == 2 and settings.generation_settings().context_frames == 3
+    assert settings.generation_settings().context_overlap == 2
+    settings.context_frames = 24
+    assert settings.generation_settings().context_overlap == 5
 
 
 def test_another_engine_begins_with_the_same_preset(settings):
@@ -150,6 +151,45 @@ def test_more_people_or_pixels_than_the_engine_draws_are_refused_before_anything
     settings.people.clear()
     settings.width = settings.height = 4096
     assert "4096 x 4096 is more" in find_engine_limit(bpy.context).message
+
+
+def test_what_an_engine_has_no_choice_of_is_refused_and_can_be_set_back(settings, monkeypatch):
+    own = dataclasses.replace(engine("understudy"), fixed=("offload", "context_fusion"))
+    monkeypatch.setattr(server, "engines", (own,))
+    wrong = {"offload": True, "context_fusion": "flat", "scheduler": "ddim"}
+    for name, value in wrong.items():
+        right = getattr(settings, name)
+        setattr(settings, name, value)
+        label = settings.bl_rna.properties[name].name
+        assert f"Set {label} back" in find_engine_limit(bpy.context).remedy
+        assert not own.can_choose(name) and own.refuses(name, settings.told(name))  # so that its row is not greyed out
+        setattr(settings, name, right)
+        assert not own.refuses(name, settings.told(name))
+        assert find_engine_limit(bpy.context) is None
+
+
+def test_offload_and_compile_are_refused_together(settings):
+    settings.offload = True
+    assert find_engine_limit(bpy.context) is None
+    settings.compile = True
+    assert "Offload or Compile" in find_engine_limit(bpy.context).remedy
+
+
+def test_an_engine_or_preset_whose_settings_no_server_told_is_refused_until_it_is_chosen_again(settings, monkeypatch):
+    told = server.engines
+    for name, value in (("preset", "draft"), ("engine", "other")):
+        monkeypatch.setattr(server, "engines", ())
+        assert find_engine_limit(bpy.context) is None
+        setattr(settings, name, value)
+        assert "no server has told" in find_engine_limit(bpy.context).message
+        monkeypatch.setattr(server, "engines", told)
+        assert "no server has told" in find_engine_limit(bpy.context).message
+        if name == "preset":
+            settings.preset = value
+        else:
+            settings.engine_choice = value
+        assert find_engine_limit(bpy.context) is None
+    assert (settings.steps, settings.width, settings.guidance) == (4, 256, 1.0)
 
 
 def test_a_reference_that_is_not_there_is_told_before_anything_is_sampled(scene, character):

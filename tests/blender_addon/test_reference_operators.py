@@ -86,10 +86,13 @@ def test_what_a_picture_does_not_show_is_told(scene, character):
 
 def test_a_picture_is_chosen_for_the_active_armature_where_nobody_is_in_the_list(scene, character, tmp_path):
     scene.understudy.people.clear()
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(RuntimeError, match="is not a picture"):
+        understudy.choose_reference(filepath=str(tmp_path / "notes.txt"))
+    assert not scene.understudy.people
     understudy.choose_reference(filepath=str(tmp_path / "reference.png"))
     (person,) = scene.understudy.people
     assert (person.armature, person.picture) == (character, tmp_path / "reference.png")
-    (tmp_path / "notes.txt").write_text("no picture")
     with pytest.raises(RuntimeError, match="is not a picture"):
         understudy.choose_reference(filepath=str(tmp_path / "notes.txt"))
     assert person.picture == tmp_path / "reference.png"
