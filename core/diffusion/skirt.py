@@ -50,7 +50,11 @@ def hang(sheets: Tensor, bodies: Body, width: int, height: int) -> Tensor:
         places, _ = _between(bodies[one], *values.shape[2:])
         column, line = places[0].floor().long().unbind(-1)
         there = (values[0, 3] > 0.5) & (column >= 0) & (line >= 0) & (column < width) & (line < height)
-        hung[n, (line * width + column)[there]] = values[0, :, there].T
+        pixels = (line * width + column)[there]
+        samples = torch.arange(len(pixels), device=pixels.device)
+        last = pixels.new_full((height * width,), -1).scatter_reduce(0, pixels, samples, "amax")  # of those at one pixel
+        covered = last >= 0
+        hung[n, covered] = values[0, :, there].T[last[covered]]
     return hung.transpose(1, 2).unflatten(2, (height, width))
 
 

@@ -3,6 +3,7 @@ to frames out. Each family's own file says what it reads and how."""
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -78,7 +79,7 @@ class ClipDiffusionEngine(ABC):
     published: Published
     controls: tuple[str, ...]  # kinds of control pictures, keys of `control.guide.PICTURES`
     enforced: Mapping[str, Any] = {}  # of the scheduler, by the published code, whatever is configured
-    compared = "float32"  # the precision of a run that is compared with one of the published code
+    encoded = torch.float32  # what the reference is encoded in where a run is compared with one of the published code
 
     def load(self, device: str, weights: Path | None = None, runtime: Runtime = Runtime()) -> None:  # noqa: B008
         """See `Engine.load`."""
@@ -220,8 +221,10 @@ class ClipDiffusionEngine(ABC):
 
     def encode(self, picture: np.ndarray) -> Tensor:
         """A picture uint8 [H, W, 3] to latents [1, 4, H/8, W/8]."""
-        encoded = self.autoencoder.encode(self.to_device(to_tensor(picture[None]) * 2 - 1))
-        return encoded.latent_dist.mean * LATENT_SCALE
+        autoencoder, pixels = self.autoencoder, self.to_device(to_tensor(picture[None]) * 2 - 1)
+        if self.runtime.plain and self.encoded != torch.float32 and self.device.type != "mps":  # which has none wider
+            autoencoder, pixels = nn.Module.to(copy.deepcopy(autoencoder), self.encoded), pixels.to(self.encoded)
+        return (autoencoder.encode(pixels).latent_dist.mean * LATENT_SCALE).to(self.dtype)
 
     def to_device(self, images: Tensor) -> Tensor:
         return images.to(self.device, self.dtype, memory_format=self.layout)

@@ -25,7 +25,7 @@ class _Visit:
         self._kept = [(group, name, self._keep(tensor)) for group, name, tensor in _tensors(layer)]
         self._leave()
         layer.register_forward_pre_hook(self._enter)
-        layer.register_forward_hook(self._leave)
+        layer.register_forward_hook(self._leave, always_call=True)
 
     def _keep(self, tensor: Tensor) -> Tensor:
         pinned = tensor.pin_memory() if self._device.type == "cuda" else tensor  # else a copy would hold up the processor

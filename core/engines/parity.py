@@ -12,6 +12,7 @@ A case is a folder: weights as published, `case.json` with the settings, and `ex
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,12 @@ def measure(folder: Path, device: str = "cpu") -> dict[str, Any]:
     """Run the case in `folder` and compare: `latents_abs`, the largest absolute difference of the final latents;
     `latents_rel`, that over their largest absolute value; `frames_abs`, of the decoded frames in 0..1.
 
-    They are of a run in the engine's `compared` precision, which is told as `precision`. Where that is not float32, in which
-    the cases were made, or leaves more than `BAR`, the other precision's figures stand beside, under its name: together they
-    say what is rounding. For pictures of 64 pixels a side bring the networks' maps down to one pixel, where narrow networks'
-    group norms, of one or two values, magnify rounding ten thousandfold: the authors' own code, run again on another machine
-    or with other instructions, then differs from itself by up to 4e-3 (MagicAnimate) and 1e-1 (AnimateAnyone). In float64 ours
-    and theirs agree to 1e-11 and 1e-6. One thread is used, for the same bits everywhere.
+    They are of a run in float32, as the cases were made, the reference encoded in the precision `reference_encoded`. Where
+    they leave more than `BAR`, those of a run in float64 stand beside, which say what is rounding: pictures of 64 pixels a side
+    bring the networks' maps down to one pixel, where narrow networks' group norms, of one or two values, magnify rounding ten
+    thousandfold. The authors' own code, run again on another machine or with other instructions, then differs from itself by up
+    to 4e-3 (MagicAnimate) and 1e-1 (AnimateAnyone). In float64 ours and theirs agree to 1e-11 and 1e-6. One thread is used, for
+    the same bits everywhere.
 
     Raises `InvalidWeights`, `InvalidRequest`, `UnknownEngine`.
     """
@@ -57,12 +58,14 @@ def measure(folder: Path, device: str = "cpu") -> dict[str, Any]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        precision, other = engine.compared, "float64" if engine.compared == "float32" else "float32"
-        if device == "mps":  # which has no float64
-            precision, other = "float32", None
-        found = {"precision": precision, **_measure(engine, folder, case, expected, device, precision)}
-        if other and (other == "float32" or found["latents_rel"] > BAR):
-            found[other] = _measure(engine, folder, case, expected, device, other)
+        # One pixel's norms magnify the last bits.
+        plain = max(expected["initial_latents"].shape[-2:]) <= ONE_PIXEL
+        measured = functools.partial(_measure, engine, folder, case, expected, device, plain)
+        found = {"precision": "float32", "reference_encoded": "float32", **measured("float32")}
+        if plain and device != "mps":
+            found["reference_encoded"] = str(engine.encoded).removeprefix("torch.")
+        if found["latents_rel"] > BAR and device != "mps":  # which has no float64
+            found["float64"] = measured("float64")
         return found
     finally:
         torch.set_num_threads(threads)
@@ -74,10 +77,9 @@ def _measure(
     case: Mapping[str, Any],
     expected: Mapping[str, Tensor],
     device: str,
+    plain: bool,
     precision: str,
 ) -> dict[str, Any]:
-    # One pixel's norms magnify the last bits.
-    plain = max(expected["initial_latents"].shape[-2:]) <= ONE_PIXEL
     engine.load(device, folder, Runtime(precision=precision, plain=plain))
     poses = expected["poses"].numpy()
     kinds = poses if poses.ndim == 5 else poses[None]
