@@ -34,8 +34,8 @@ class MagicAnimateEngine(ClipDiffusionEngine):
     )
     controls = ("densepose",)
     enforced = ENFORCED
-    # Its group norms over whole windows magnify the reference's rounding, so that nothing but the published run's is left.
-    # (AnimateAnyone's bank is rounded to sixteen bits, where the other roundings fall is chance.)
+    # Its norms magnify most how the reference's latents are rounded: so only the published run's rounding is left.
+    # (AnimateAnyone's bank is rounded to sixteen bits, and which way a value goes there is chance.)
     encoded = torch.float64
 
     def load_networks(self, weights: Path) -> None:
