@@ -1,4 +1,4 @@
-"""Text in a panel: labels do not wrap by themselves."""
+"""How panels are laid out: names beside their settings, and text, which does not wrap by itself."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from ..core.errors import UnderstudyError
 _LETTER = 6.4  # pixels that a letter takes, about, in the default font
 _MARGIN = 24  # pixels beside a label
 _BOX = 44  # pixels that a box and an icon take besides
+
+
+def named_beside(layout: bpy.types.UILayout) -> bpy.types.UILayout:
+    """`layout`, with the names of settings in a column of their own, as in Blender's own panels, and no dots for keyframes."""
+    layout.use_property_split = True
+    layout.use_property_decorate = False
+    return layout
 
 
 def draw_lines(layout: bpy.types.UILayout, what: UnderstudyError | str, icon: str) -> bpy.types.UILayout:

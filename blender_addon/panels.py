@@ -24,7 +24,7 @@ from . import people, plan
 from .alignment import find_alignment
 from .bones_panel import draw_bones
 from .environment_control import environment
-from .layout import draw_lines, wrap
+from .layout import draw_lines, named_beside, wrap
 from .pictures import icon_of
 from .preferences import draw_online_leave, preferences
 from .properties import DRAWING, RUNNING, UnderstudyPerson, find_engine
@@ -160,9 +160,7 @@ class SkeletonPanel(_SidebarPanel, bpy.types.Panel):
         self.layout.prop(context.scene.understudy, "show_skeleton", text="")
 
     def draw(self, context):
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        layout = named_beside(self.layout)
         settings = context.scene.understudy
         layout.active = settings.show_skeleton
         layout.prop(settings, "skeleton_opacity")
@@ -178,8 +176,7 @@ class SourcePanel(_SidebarPanel, bpy.types.Panel):
         layout = self.layout
         settings = context.scene.understudy
         layout.row().prop(settings, "source", expand=True)
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        named_beside(layout)
         layout.prop(settings, "use_scene_range")
         if not settings.use_scene_range:
             column = layout.column(align=True)
@@ -198,9 +195,7 @@ class EnginePanel(_SidebarPanel, bpy.types.Panel):
     bl_order = 4
 
     def draw(self, context):
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        layout = named_beside(self.layout)
         settings = context.scene.understudy
         engine = find_engine(settings.engine)
         layout.prop(settings, "engine_choice", text="Engine")
@@ -241,9 +236,7 @@ class AdvancedPanel(_SidebarPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        layout = named_beside(self.layout)
         settings = context.scene.understudy
         engine = find_engine(settings.engine)
         column = layout.column()

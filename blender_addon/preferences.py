@@ -9,7 +9,7 @@ import bpy
 from ..core.errors import EnvironmentMissing, ServerUnreachable
 from .environment import EnvironmentSpec, TorchBuild, require
 from .environment_control import environment
-from .layout import draw_lines
+from .layout import draw_lines, named_beside
 from .server_process import LocalServer, RemoteServer, Server
 
 ROOT = __package__.removesuffix(".blender_addon")
@@ -118,9 +118,7 @@ class UnderstudyPreferences(bpy.types.AddonPreferences):
         return [user_folder("takes")] if self.takes_folder.startswith("//") else []
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        layout = named_beside(self.layout)
         layout.row().prop(self, "server_mode", expand=True)
         if self.server_mode == "REMOTE":
             layout.prop(self, "remote_url")
